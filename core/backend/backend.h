@@ -1,0 +1,36 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/backend/kernel.h"
+#include "core/base/registry.h"
+
+namespace lockstep {
+
+/// A device that runs kernels: the CPU's threads, or one GPU. A rank has one.
+class Backend {
+ public:
+  static constexpr std::string_view kPlugInKind = "backend";
+
+  virtual ~Backend() = default;
+
+  virtual std::string name() const = 0;
+  /// One line for logs and the fingerprint: device, instruction set, library versions. Two ranks whose lines differ
+  /// cannot give the same bits.
+  virtual std::string describe() const = 0;
+  /// Whether bf16 is multiplied natively, so that `precision = "auto"` takes it.
+  virtual bool native_bf16() const = 0;
+
+  /// `run_file` error `op: no cpu kernel in this build` when there is none.
+  virtual std::unique_ptr<Kernel> make(const OpSpec& spec) const = 0;
+
+  /// Threads that `parallel` uses at most.
+  virtual int workers() const = 0;
+  /// Runs body(task, worker) for every task in [0, tasks), tasks spread over the workers in contiguous runs; returns
+  /// when all are done. The first exception of a task is rethrown. Not reentrant.
+  virtual void parallel(int tasks, const std::function<void(int task, int worker)>& body) = 0;
+};
+
+}  // namespace lockstep

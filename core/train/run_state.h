@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/model/parameter_store.h"
+#include "core/model/state_visitor.h"
+#include "core/train/callback.h"
+#include "core/train/schedule.h"
+
+namespace lockstep {
+
+/// Everything that must survive a run, behind one `visit`.
+struct RunState {
+  ParameterStore& store;
+  Schedule& schedule;
+  std::vector<Callback*> callbacks;  ///< not owned
+
+  std::int64_t seed = 0;
+  std::int64_t step = 0;     ///< batches consumed
+  std::int64_t updates = 0;  ///< updates applied
+  std::int64_t epoch = 0;
+  std::int64_t epoch_position = 0;  ///< samples consumed in this epoch
+  double loss_scale = 1.0;
+  /// Sums of the current epoch, so that a resumed epoch reports the same means.
+  double epoch_loss_sum = 0, epoch_weight_sum = 0;
+
+  std::vector<Tensor> carried;  ///< batch-position states of this rank, by plan state index
+  std::int64_t first_row = 0, total_rows = 0;
+
+  void visit(StateVisitor& visitor);
+};
+
+}  // namespace lockstep
