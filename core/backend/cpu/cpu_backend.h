@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/backend/backend.h"
+#include "core/backend/cpu/thread_pool.h"
+
+namespace lockstep::cpu {
+
+/// The CPU of one rank: a pool of threads that take tasks (lanes, tiles), each with oneDNN single-threaded on it, so
+/// that bits depend on no thread count.
+class CpuBackend : public Backend {
+ public:
+  explicit CpuBackend(int threads);
+
+  std::string name() const override { return "cpu"; }
+  /// `cpu avx512, oneDNN 2.6.3 avx512_core_amx, caches 48/2048 KiB`: all that the bits depend on (oneDNN cuts its
+  /// loops, and so its sums, by the sizes of the caches).
+  std::string describe() const override;
+  /// True with AMX alone: AVX512-BF16 without it multiplies at half the rate of f32.
+  bool native_bf16() const override;
+  std::unique_ptr<Kernel> make(const OpSpec& spec) const override;
+  int workers() const override { return pool_.threads(); }
+  void parallel(int tasks, const std::function<void(int task, int worker)>& body) override { pool_.run(tasks, body); }
+
+ private:
+  ThreadPool pool_;
+};
+
+}  // namespace lockstep::cpu
