@@ -23,13 +23,19 @@ std::string quoted(const std::string& text) {
       result += "\\n";
     } else if (c == '\t') {
       result += "\\t";
-    } else if (static_cast<unsigned char>(c) < 0x20) {
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
       result += fmt::format("\\u{:04x}", static_cast<int>(c));
     } else {
       result += c;
     }
   }
   return result + "\"";
+}
+
+/// TOML's bare keys are letters, digits, dashes and underscores; others are quoted.
+std::string key_text(const std::string& key) {
+  static constexpr std::string_view kBare = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  return key.empty() || key.find_first_not_of(kBare) != std::string::npos ? quoted(key) : key;
 }
 
 std::string real_text(double number) {
@@ -89,7 +95,7 @@ std::string Value::describe() const {
     return result + "]";
   }
   for (const auto& [key, value] : as_table()) {
-    result += separator + key + " = " + value.describe();
+    result += separator + key_text(key) + " = " + value.describe();
     separator = ", ";
   }
   return result + " }";
