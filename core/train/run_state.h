@@ -32,4 +32,7 @@ struct RunState {
   void visit(StateVisitor& visitor);
 };
 
+/// Zeroed batch-position states for `rows` rows of this rank, by plan index; empty tensors elsewhere.
+std::vector<Tensor> make_carried(const Plan& plan, std::int64_t rows);
+
 }  // namespace lockstep

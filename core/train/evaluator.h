@@ -1,0 +1,35 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/train/program.h"
+
+namespace lockstep {
+
+/// Runs an evaluation program over a whole source, each sample exactly once.
+class Evaluator {
+ public:
+  Evaluator(std::shared_ptr<const Plan> plan, Backend& backend, RunMode mode, RankShare share, StatisticsReducer& statistics);
+
+  /// "loss" and every metric of the graph, over all samples of all ranks. Collective.
+  std::map<std::string, double> run(BatchSource& source, ParameterView weights, std::vector<Tensor>& states);
+
+  /// Hands this rank's rows of the model's output to `take`, batch by batch. Collective.
+  using TakeOutput = std::function<void(const BatchSlot& slot, ConstTensorView output)>;
+  void predict(BatchSource& source, ParameterView weights, std::vector<Tensor>& states, const TakeOutput& take);
+
+  Program& program() { return program_; }
+
+ private:
+  void each_batch(BatchSource& source, ParameterView weights, std::vector<Tensor>& states, const std::function<void(const BatchSlot&)>& after);
+
+  std::shared_ptr<const Plan> plan_;  // shared with the training program and the store
+  std::vector<Tensor> carried_;
+  Program program_;
+};
+
+}  // namespace lockstep

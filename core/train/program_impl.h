@@ -1,0 +1,98 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/train/lane_fold.h"
+#include "core/train/program.h"
+
+namespace lockstep {
+
+/// A parameter's gradient on its way from the kernels to the arena.
+struct GradientPath {
+  std::unique_ptr<GradientFold> fold;
+  const Kernel* unpacker = nullptr;  ///< the kernel whose private layout the slots have, or null for plain ones
+  int unpack_write = 0;
+  int ready_segment = -1;
+  bool shared = false;  ///< several uses, summed at the lane in the plain layout
+};
+
+/// A parameter in a kernel's own layout, refreshed when the parameters' version changes.
+struct PackedParameter {
+  int parameter = 0, read = 0;
+  const Kernel* kernel = nullptr;
+  HostBuffer memory;
+};
+
+struct StatisticMemory {
+  HostBuffer local;   ///< [lanes of the rank][size]
+  HostBuffer result;  ///< [groups][size]
+  int groups = 1;
+};
+
+struct BoundInstruction {
+  const Instruction* instruction = nullptr;
+  std::unique_ptr<Kernel> kernel;  ///< null for reduce
+  std::vector<int> packed;         ///< by read: index into packed parameters, or -1
+  std::vector<bool> first_use;     ///< by write: of a shared gradient, whether this is its lane's first use
+};
+
+struct Program::Impl {
+  Impl(std::shared_ptr<const Plan> the_plan, Kind kind, Backend& the_backend, RunMode the_mode, RankShare the_share, StatisticsReducer& the_statistics,
+       GradientSynchronizer* the_gradients);
+
+  void bind_instructions();
+  void bind_gradients();
+  void allocate();
+
+  void pack(ParameterView weights);
+  void run_work(const Segment& segment);
+  void run_tile(const Segment& segment, int worker, int tile);
+  void run_call(BoundInstruction& bound, int worker, int tile);
+  void run_once(const Segment& segment);
+  void run_reduce(const Segment& segment);
+  void finish_gradients(int segment);
+  void* address(const PlanOperand& operand, int worker, int tile, bool writes);
+  float* gradient_slot(const BoundInstruction& bound, std::size_t write, int worker, int tile);
+  void gradient_written(const BoundInstruction& bound, std::size_t write, int worker, int tile);
+  void clear_lane(const BoundInstruction& bound, int worker, int tile);
+  std::int64_t rows_before(int lane) const { return std::min<std::int64_t>(lane * plan->lane_rows(), slot->position.samples); }
+  void count_time(int worker, const std::string& what, double seconds) { worker_times[static_cast<std::size_t>(worker)][what] += seconds; }
+
+  std::shared_ptr<const Plan> plan;  // shared with the store and other programs of the plan
+  const PlanProgram& program;
+  Backend& backend;
+  RunMode mode;
+  RankShare share;
+  StatisticsReducer& statistics;
+  GradientSynchronizer* synchronizer;
+
+  TileSchedule schedule;
+  std::int64_t capacity_rows = 0, tile_rows = 0;
+  std::unique_ptr<Kernel> add_kernel;
+  AddFloats add_floats;
+  std::vector<BoundInstruction> instructions;
+  std::vector<GradientPath> paths;  ///< by parameter
+  std::vector<PackedParameter> packed;
+  std::uint64_t packed_version = 0;
+  std::vector<StatisticMemory> statistic_memory;
+  HostBuffer arena;
+  std::vector<HostBuffer> scratch, workspace, shared_slot, shared_plain;  ///< by worker
+  std::vector<LaneSpan> node_spans;
+  std::vector<HostBuffer> node_arenas;  ///< of the second node on; the first uses the gradient arena
+
+  // Of the run in progress.
+  const StepBlock* step = nullptr;
+  const BatchSlot* slot = nullptr;
+  ParameterView weights;
+  std::vector<Tensor>* states = nullptr;
+  std::vector<Tensor>* carried = nullptr;
+  float* gradients = nullptr;
+
+  bool profiling = false;
+  std::vector<TimeByOp> worker_times;
+  TimeByOp times;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,44 @@
+#include "core/train/run_state.h"
+
+#include <fmt/format.h>
+
+namespace lockstep {
+
+void RunState::visit(StateVisitor& visitor) {
+  {
+    const StatePart part(visitor, "run");
+    visitor.integer("seed", seed);
+    visitor.integer("step", step);
+    visitor.integer("updates", updates);
+    visitor.integer("epoch", epoch);
+    visitor.integer("epoch_position", epoch_position);
+    visitor.real("loss_scale", loss_scale);
+    visitor.real("epoch_loss_sum", epoch_loss_sum);
+    visitor.real("epoch_weight_sum", epoch_weight_sum);
+  }
+  store.visit(visitor);
+  {
+    const StatePart part(visitor, "carried");
+    const auto& states = store.plan().states;
+    for (std::size_t i = 0; i < states.size(); ++i)
+      if (states[i].spec.scope == StateScope::batch_position) visitor.positional(states[i].name, carried[i].view(), first_row, total_rows);
+  }
+  {
+    const StatePart part(visitor, "schedule");
+    schedule.visit(visitor);
+  }
+  const StatePart part(visitor, "callbacks");
+  for (std::size_t i = 0; i < callbacks.size(); ++i) {
+    const StatePart one(visitor, fmt::format("{}", i));
+    callbacks[i]->visit(visitor);
+  }
+}
+
+std::vector<Tensor> make_carried(const Plan& plan, std::int64_t rows) {
+  std::vector<Tensor> result;
+  for (const PlanState& state : plan.states)
+    result.push_back(state.spec.scope == StateScope::batch_position ? Tensor({state.spec.spec.shape.with_leading(rows), state.spec.spec.dtype}) : Tensor());
+  return result;
+}
+
+}  // namespace lockstep
