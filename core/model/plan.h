@@ -133,7 +133,8 @@ struct Plan {
 Plan make_plan(Graph graph, const PlanOptions& options);
 
 /// The plan as text for people (`lockstep plan`): instructions, shapes, parameters, memory, buckets, collectives.
-std::string describe_plan(const Plan& plan);
+/// The kernels' names come from programs bound to it; they may be left out.
+std::string describe_plan(const Plan& plan, std::span<const std::string> training_kernels = {}, std::span<const std::string> evaluation_kernels = {});
 
 /// The graph with every layer that can absorb its only consumer fused with it.
 Graph fuse(const Graph& graph);
