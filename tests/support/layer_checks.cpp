@@ -40,22 +40,24 @@ void LayerCase::check_operand(Role role, int index, Role gradient_role) {
   const std::size_t stride = std::max<std::size_t>(1, values.size() / static_cast<std::size_t>(probes));
   int probed = 0, kinked = 0;
   for (std::size_t e = 0; e < values.size(); e += stride, ++probed) {
-    double loss[3];
-    double at[3];
-    for (int side = 0; side < 3; ++side) {
+    double loss[5], at[5];
+    for (int side = 0; side < 5; ++side) {
       std::vector<double> moved = values;
-      moved[e] = at[side] = static_cast<float>(values[e] + (side - 1) * difference);
+      moved[e] = at[side] = static_cast<float>(values[e] + (side - 2) * 0.5 * difference);
       set(role, index, moved);
       restore_states();
       run_forward();
       loss[side] = objective();
     }
-    const double central = (loss[2] - loss[0]) / (at[2] - at[0]);
-    const double bend = std::abs((loss[2] - loss[1]) / (at[2] - at[1]) - (loss[1] - loss[0]) / (at[1] - at[0]));
-    const double error = std::abs(central - gradient[e]);
-    if (error <= tolerance * scale) continue;
-    // At a kink inside the window the central difference is off by at most half the change of slope.
-    if (error <= 0.51 * bend + tolerance * scale) {
+    const double central = (loss[4] - loss[0]) / (at[4] - at[0]);
+    if (std::abs(central - gradient[e]) <= tolerance * scale) continue;
+    // With a kink inside the window the slopes on its sides differ, and the gradient lies between them.
+    double least = central, most = central;
+    for (int side = 0; side < 4; ++side) {
+      const double slope = (loss[side + 1] - loss[side]) / (at[side + 1] - at[side]);
+      least = std::min(least, slope), most = std::max(most, slope);
+    }
+    if (gradient[e] >= least - tolerance * scale && gradient[e] <= most + tolerance * scale) {
       ++kinked;
       continue;
     }
