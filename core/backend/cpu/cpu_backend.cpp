@@ -18,15 +18,24 @@ constexpr int kPrimitiveCache = 4096;
 
 std::string library_isa() {
   switch (dnnl::get_effective_cpu_isa()) {
-    case dnnl::cpu_isa::sse41: return "sse41";
-    case dnnl::cpu_isa::avx: return "avx";
-    case dnnl::cpu_isa::avx2: return "avx2";
-    case dnnl::cpu_isa::avx2_vnni: return "avx2_vnni";
-    case dnnl::cpu_isa::avx512_core: return "avx512_core";
-    case dnnl::cpu_isa::avx512_core_vnni: return "avx512_core_vnni";
-    case dnnl::cpu_isa::avx512_core_bf16: return "avx512_core_bf16";
-    case dnnl::cpu_isa::avx512_core_amx: return "avx512_core_amx";
-    default: return fmt::format("isa_{:#x}", static_cast<unsigned>(dnnl::get_effective_cpu_isa()));
+    case dnnl::cpu_isa::sse41:
+      return "sse41";
+    case dnnl::cpu_isa::avx:
+      return "avx";
+    case dnnl::cpu_isa::avx2:
+      return "avx2";
+    case dnnl::cpu_isa::avx2_vnni:
+      return "avx2_vnni";
+    case dnnl::cpu_isa::avx512_core:
+      return "avx512_core";
+    case dnnl::cpu_isa::avx512_core_vnni:
+      return "avx512_core_vnni";
+    case dnnl::cpu_isa::avx512_core_bf16:
+      return "avx512_core_bf16";
+    case dnnl::cpu_isa::avx512_core_amx:
+      return "avx512_core_amx";
+    default:
+      return fmt::format("isa_{:#x}", static_cast<unsigned>(dnnl::get_effective_cpu_isa()));
   }
 }
 
@@ -56,13 +65,12 @@ std::unique_ptr<Kernel> CpuBackend::make(const OpSpec& spec) const {
 
 namespace {
 
-const Register<Backend> registered{{.name = "cpu",
-                                    .summary = "the processor's cores; `threads` workers a rank",
-                                    .make = [](Options& options) -> std::unique_ptr<Backend> {
-                                      options.take("cpu");
-                                      const auto threads = options.integer("threads", 1, {.least = 1, .most = 4096});
-                                      return std::make_unique<CpuBackend>(static_cast<int>(threads));
-                                    }}};
+const Register<Backend> registered{
+    {.name = "cpu", .summary = "the processor's cores; `threads` workers a rank", .make = [](Options& options) -> std::unique_ptr<Backend> {
+       options.take("cpu");
+       const auto threads = options.integer("threads", 1, {.least = 1, .most = 4096});
+       return std::make_unique<CpuBackend>(static_cast<int>(threads));
+     }}};
 
 }  // namespace
 

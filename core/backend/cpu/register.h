@@ -22,6 +22,7 @@ struct RegisterKernel {
 
 /// A kernel from one function, for kernels without state of their own:
 /// `const RegisterKernel registered("x", simple_kernel([](const OpSpec& spec, const KernelCall& call) { ... }));`
-MakeKernel simple_kernel(std::function<void(const OpSpec&, const KernelCall&)> run, std::function<std::size_t(const OpSpec&)> workspace = {});
+MakeKernel simple_kernel(std::function<void(const OpSpec&, const KernelCall&)> run,
+                         std::function<std::size_t(const OpSpec&)> workspace = {});
 
 }  // namespace lockstep::cpu

@@ -10,8 +10,8 @@ namespace lockstep::cpu {
 
 namespace {
 
-constexpr int kSpins = 2000;                      // pauses, some 50 microseconds
-constexpr unsigned kFlushDenormals = 0x8040;      // FTZ and DAZ of MXCSR
+constexpr int kSpins = 2000;                  // pauses, some 50 microseconds
+constexpr unsigned kFlushDenormals = 0x8040;  // FTZ and DAZ of MXCSR
 
 int available_cores() {
   cpu_set_t set;

@@ -91,7 +91,8 @@ TEST(CpuBackendTest, ASimpleKernelSeesItsSpecAndItsCall) {
   const MakeKernel make = simple_kernel(
       [](const OpSpec& spec, const KernelCall& call) {
         for (std::int64_t i = 0; i < call.rows; ++i)
-          static_cast<float*>(call.writes[0])[i] = static_cast<const float*>(call.reads[0])[i] * static_cast<float>(spec.attributes.real("factor"));
+          static_cast<float*>(call.writes[0])[i] =
+              static_cast<const float*>(call.reads[0])[i] * static_cast<float>(spec.attributes.real("factor"));
       },
       [](const OpSpec&) { return std::size_t{48}; });
   OpSpec spec;

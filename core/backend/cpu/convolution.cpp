@@ -1,0 +1,223 @@
+#include "core/backend/cpu/convolution.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "core/backend/cpu/simd.h"
+#include "core/backend/cpu/thread_pool.h"
+#include "core/tensor/bfloat16.h"
+
+namespace lockstep::cpu {
+
+using dnnl::memory;
+using Type = memory::data_type;
+
+/// A primitive before it is wrapped.
+struct Convolution::Made {
+  dnnl::primitive primitive;
+  memory::desc source, weights, bias, destination, scratch;
+  std::string implementation;
+  bool usable() const { return primitive && implementation.rfind("ref", 0) != 0; }
+};
+
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+void widen(const BFloat16* from, float* to, std::int64_t count) {
+  dispatch([=]() LOCKSTEP_INLINE {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = to_float(from[i]);
+  });
+}
+
+void narrow(const float* from, BFloat16* to, std::int64_t count) {
+  dispatch([=]() LOCKSTEP_INLINE {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = to_bfloat16(from[i]);
+  });
+}
+
+memory::desc activations(const ConvolutionGeometry& g, std::int64_t channels, const ConvolutionGeometry::Pair& size, std::int64_t rows,
+                         Type type) {
+  const memory::dims dims = g.rows_along_width ? memory::dims{1, channels, 1, rows} : memory::dims{rows, channels, size[0], size[1]};
+  return memory::desc(dims, type, memory::format_tag::nhwc);
+}
+
+memory::dims weight_dims(const ConvolutionGeometry& g) {
+  if (g.groups == 1) return {g.out, g.in, g.kernel[0], g.kernel[1]};
+  return {g.groups, g.out / g.groups, g.in / g.groups, g.kernel[0], g.kernel[1]};
+}
+
+memory::dims dims_of(const ConvolutionGeometry::Pair& pair) { return {pair[0], pair[1]}; }
+
+template <class Description>
+std::string text_of(const Description& made) {
+  return made ? made.impl_info_str() : "none";
+}
+
+}  // namespace
+
+memory::desc Convolution::plain_weights() const {
+  const auto tag = geometry_.groups == 1 ? memory::format_tag::oihw : memory::format_tag::goihw;
+  return memory::desc(weight_dims(geometry_), Type::f32, tag);
+}
+
+Convolution::Made Convolution::make(std::int64_t rows, Type type, const memory::desc& weights) const {
+  using dnnl::convolution_backward_data;
+  using dnnl::convolution_backward_weights;
+  using dnnl::convolution_forward;
+  const auto& g = geometry_;
+  constexpr auto algorithm = dnnl::algorithm::convolution_direct;
+  const auto stride = dims_of(g.stride), low = dims_of(g.pad_low), high = dims_of(g.pad_high);
+  const memory::desc source = activations(g, g.in, g.input, rows, type), destination = activations(g, g.out, g.output, rows, type);
+  const memory::desc any(weight_dims(g), type, memory::format_tag::any);
+  const memory::desc bias = g.bias ? memory::desc({g.out}, Type::f32, memory::format_tag::a) : memory::desc();
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  const auto& engine = onednn_engine();
+
+  const auto forward_of = [&](const memory::desc& w, const memory::desc& b) {
+    const convolution_forward::desc desc(dnnl::prop_kind::forward_training, algorithm, source, w, b, destination, stride, low, high);
+    return convolution_forward::primitive_desc(desc, attributes, engine, true);
+  };
+  if (pass_ == ConvolutionPass::forward) {
+    const auto made = forward_of(weights, bias);
+    if (!made) return {};
+    return {convolution_forward(made), source, made.weights_desc(), bias, destination, made.scratchpad_desc(), text_of(made)};
+  }
+  const auto hint = forward_of(any, memory::desc());
+  if (!hint) return {};
+  if (pass_ == ConvolutionPass::backward_data) {
+    const convolution_backward_data::desc desc(algorithm, source, weights, destination, stride, low, high);
+    const convolution_backward_data::primitive_desc made(desc, attributes, engine, hint, true);
+    if (!made) return {};
+    return {convolution_backward_data(made), source, made.weights_desc(), {}, destination, made.scratchpad_desc(), text_of(made)};
+  }
+  const convolution_backward_weights::desc desc(algorithm, source, weights, bias, destination, stride, low, high);
+  const convolution_backward_weights::primitive_desc made(desc, attributes, engine, hint, true);
+  if (!made) return {};
+  return {convolution_backward_weights(made), source, made.diff_weights_desc(), bias, destination, made.scratchpad_desc(), text_of(made)};
+}
+
+Convolution::Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry, ConvolutionPass pass)
+    : where_(spec.layer + ": " + spec.op),
+      geometry_(geometry),
+      pass_(pass),
+      lane_rows_(std::max<std::int64_t>(1, spec.lane_rows)),
+      max_rows_(std::max(lane_rows_, spec.max_rows)) {
+  prepare_thread();
+  const Dtype dtype = spec.reads[0].spec.dtype;
+  if (dtype != Dtype::f32 && dtype != Dtype::bf16)
+    fail(ErrorKind::run_file, "{}: expected f32 or bf16 activations, got {}", where_, name_of(dtype));
+  guard_onednn(where_, [&] {
+    const auto any = [&](Type type) { return memory::desc(weight_dims(geometry_), type, memory::format_tag::any); };
+    const Type weight_type = pass == ConvolutionPass::backward_weights || dtype == Dtype::f32 ? Type::f32 : Type::bf16;
+    type_ = dtype == Dtype::f32 ? Type::f32 : Type::bf16;
+    Made first = make(lane_rows_, type_, any(weight_type));
+    if (dtype == Dtype::bf16 && !first.usable()) {
+      emulated_ = true;
+      type_ = Type::f32;
+      first = make(lane_rows_, type_, any(Type::f32));
+    }
+    require(static_cast<bool>(first.primitive), "{}: oneDNN has no primitive", where_);
+    weights_ = first.weights;
+    implementation_ = "onednn " + first.implementation + (emulated_ ? " (f32 for bf16)" : "");
+    reorder_ = pass == ConvolutionPass::backward_weights ? Reorder(weights_, plain_weights()) : Reorder(plain_weights(), weights_);
+  });
+  scratch_bytes_ = std::max(executable(lane_rows_).scratch_bytes(), executable(max_rows_).scratch_bytes());
+}
+
+const Executable& Convolution::executable(std::int64_t rows) const {
+  const std::lock_guard lock(mutex_);
+  std::unique_ptr<Executable>& entry = executables_[rows];
+  if (entry) return *entry;
+  prepare_thread();
+  guard_onednn(where_, [&] {
+    Made made = make(rows, type_, weights_);
+    require(static_cast<bool>(made.primitive), "{}: oneDNN has no primitive for {} rows", where_, rows);
+    std::vector<Executable::Argument> arguments;
+    if (pass_ == ConvolutionPass::forward)
+      arguments = {{DNNL_ARG_SRC, made.source}, {DNNL_ARG_WEIGHTS, made.weights}, {DNNL_ARG_DST, made.destination}};
+    else if (pass_ == ConvolutionPass::backward_data)
+      arguments = {{DNNL_ARG_DIFF_SRC, made.source}, {DNNL_ARG_WEIGHTS, made.weights}, {DNNL_ARG_DIFF_DST, made.destination}};
+    else
+      arguments = {{DNNL_ARG_SRC, made.source}, {DNNL_ARG_DIFF_WEIGHTS, made.weights}, {DNNL_ARG_DIFF_DST, made.destination}};
+    if (geometry_.bias) arguments.push_back({pass_ == ConvolutionPass::forward ? DNNL_ARG_BIAS : DNNL_ARG_DIFF_BIAS, made.bias});
+    entry = std::make_unique<Executable>(std::move(made.primitive), std::move(arguments), made.scratch);
+  });
+  return *entry;
+}
+
+std::size_t Convolution::workspace_bytes() const {
+  const auto& g = geometry_;
+  std::size_t bytes = aligned(scratch_bytes_);
+  if (emulated_) {
+    const auto images = static_cast<std::size_t>(max_rows_) * sizeof(float);
+    bytes += aligned(images * static_cast<std::size_t>(g.in * g.input[0] * g.input[1]));
+    bytes += aligned(images * static_cast<std::size_t>(g.out * g.output[0] * g.output[1]));
+  }
+  return bytes;
+}
+
+void Convolution::run(const KernelCall& call) const {
+  const auto& g = geometry_;
+  const bool to_weights = pass_ == ConvolutionPass::backward_weights, to_source = pass_ == ConvolutionPass::backward_data;
+  require(call.rows <= max_rows_, "{}: {} rows in a call of at most {}", where_, call.rows, max_rows_);
+  if (call.rows == 0) {
+    if (to_weights) std::memset(call.writes[0], 0, weights_.get_size());
+    if (to_weights && g.bias) std::memset(call.writes[1], 0, static_cast<std::size_t>(g.out) * sizeof(float));
+    return;
+  }
+  const auto read = [&](int index) { return const_cast<void*>(call.reads[static_cast<std::size_t>(index)]); };
+  void* source = to_source ? call.writes[0] : read(0);
+  void* weights = to_weights ? call.writes[0] : read(1);
+  void* destination = to_source ? read(0) : (to_weights ? read(1) : call.writes[0]);
+  void* bias = !g.bias ? nullptr : (to_weights ? call.writes[1] : read(2));
+
+  const std::int64_t source_elements = call.rows * g.in * g.input[0] * g.input[1];
+  const std::int64_t destination_elements = call.rows * g.out * g.output[0] * g.output[1];
+  void *wide_source = source, *wide_destination = destination;
+  if (emulated_) {
+    wide_source = call.workspace + aligned(scratch_bytes_);
+    wide_destination = static_cast<std::byte*>(wide_source) + aligned(static_cast<std::size_t>(source_elements) * sizeof(float));
+    if (!to_source) widen(static_cast<const BFloat16*>(source), static_cast<float*>(wide_source), source_elements);
+    if (to_source || to_weights)
+      widen(static_cast<const BFloat16*>(destination), static_cast<float*>(wide_destination), destination_elements);
+  }
+
+  const Executable& executable = this->executable(call.rows);
+  std::byte* scratch = call.workspace;
+  if (executable.scratch_bytes() > scratch_bytes_) {
+    thread_local std::vector<std::byte> larger;
+    larger.resize(std::max(larger.size(), executable.scratch_bytes()));
+    scratch = larger.data();
+  }
+  void* const pointers[] = {wide_source, weights, wide_destination, bias};
+  guard_onednn(where_, [&] { executable.run({pointers, g.bias ? 4u : 3u}, scratch); });
+
+  if (emulated_ && to_source) narrow(static_cast<const float*>(wide_source), static_cast<BFloat16*>(source), source_elements);
+  if (emulated_ && !to_source && !to_weights)
+    narrow(static_cast<const float*>(wide_destination), static_cast<BFloat16*>(destination), destination_elements);
+}
+
+std::size_t Convolution::packed_bytes(int read) const {
+  return pass_ != ConvolutionPass::backward_weights && read == 1 ? weights_.get_size() : 0;
+}
+
+void Convolution::pack(int read, const float* plain, std::byte* packed) const {
+  require(packed_bytes(read) > 0, "{}: operand {} is not packed", where_, read);
+  reorder_.run(plain, packed);
+}
+
+std::int64_t Convolution::slot_elements(int write) const {
+  return pass_ == ConvolutionPass::backward_weights && write == 0 ? static_cast<std::int64_t>(weights_.get_size() / sizeof(float)) : 0;
+}
+
+void Convolution::unpack(int write, const float* slot, float* plain) const {
+  require(slot_elements(write) > 0, "{}: operand {} is not packed", where_, write);
+  reorder_.run(slot, plain);
+}
+
+}  // namespace lockstep::cpu

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "core/backend/cpu/onednn.h"
+#include "core/backend/kernel.h"
+
+namespace lockstep::cpu {
+
+/// A two-dimensional convolution of NHWC activations. Pairs are {height, width}.
+struct ConvolutionGeometry {
+  using Pair = std::array<std::int64_t, 2>;
+
+  std::int64_t groups = 1, in = 0, out = 0;  ///< channels
+  Pair input{1, 1}, output{1, 1}, kernel{1, 1}, stride{1, 1}, pad_low{0, 0}, pad_high{0, 0};
+  bool bias = false;
+  /// A call's rows lie along the width of one image instead of being images: how a dense layer is posed. It is the same
+  /// memory, keeps the bits of a row independent of the call's size, and is faster than oneDNN's matmul.
+  bool rows_along_width = false;
+};
+
+enum class ConvolutionPass : std::uint8_t { forward, backward_data, backward_weights };
+
+/// oneDNN's convolution as a kernel. Operands: forward reads input, weight[, bias], writes output; backward_data reads
+/// output gradient, weight, writes input gradient; backward_weights reads input, output gradient, writes the gradients of
+/// weight[, bias]. Weights are packed in the layout that oneDNN likes best, the same for every number of rows; so are
+/// their gradients. A primitive is bound to its number of rows: those for lane_rows and max_rows are made at once, others
+/// at their first call. bf16 without a fast primitive on this processor is computed in f32 and rounded.
+class Convolution : public Kernel {
+ public:
+  Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry, ConvolutionPass pass);
+
+  void run(const KernelCall& call) const override;
+  std::size_t workspace_bytes() const override;
+  std::string implementation() const override { return implementation_; }
+  std::size_t packed_bytes(int read) const override;
+  void pack(int read, const float* plain, std::byte* packed) const override;
+  std::int64_t slot_elements(int write) const override;
+  void unpack(int write, const float* slot, float* plain) const override;
+
+ private:
+  struct Made;
+  Made make(std::int64_t rows, dnnl::memory::data_type type, const dnnl::memory::desc& weights) const;
+  const Executable& executable(std::int64_t rows) const;
+  dnnl::memory::desc plain_weights() const;
+
+  std::string where_;
+  ConvolutionGeometry geometry_;
+  ConvolutionPass pass_;
+  std::int64_t lane_rows_, max_rows_;
+  bool emulated_ = false;  ///< bf16 operands, f32 primitive
+  dnnl::memory::data_type type_;
+  dnnl::memory::desc weights_;
+  Reorder reorder_;  ///< pack, or unpack for backward_weights
+  std::string implementation_;
+  std::size_t scratch_bytes_ = 0;
+  mutable std::mutex mutex_;
+  mutable std::map<std::int64_t, std::unique_ptr<Executable>> executables_;
+};
+
+}  // namespace lockstep::cpu
