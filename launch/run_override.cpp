@@ -62,8 +62,8 @@ Value with_named_layer(const Value& model, const Path& path, const Value& value)
   layer_names(model, names);
   const auto count = std::count(names.begin(), names.end(), path[1]);
   if (count == 0)
-    fail(ErrorKind::run_file, "command line: \"{}\": [model] has no such key, and no layer is named \"{}\"{}", joined(path, path.size()), path[1],
-         hint(path[1], names));
+    fail(ErrorKind::run_file, "command line: \"{}\": [model] has no such key, and no layer is named \"{}\"{}", joined(path, path.size()),
+         path[1], hint(path[1], names));
   if (count > 1)
     fail(ErrorKind::run_file, "command line: \"{}\": {} layers are named \"{}\": expected one", joined(path, path.size()), count, path[1]);
   return with_layer(model, path, 1, value);
@@ -77,7 +77,8 @@ Value with(const Value& node, const Path& path, std::size_t at, const Value& val
     table.set(node.as_text(), Value::boolean(true, node.place()));
   }
   if (!table.is_table())
-    fail(ErrorKind::run_file, "command line: \"{}\": \"{}\" is {}, not a table", joined(path, path.size()), joined(path, at), node.describe());
+    fail(ErrorKind::run_file, "command line: \"{}\": \"{}\" is {}, not a table", joined(path, path.size()), joined(path, at),
+         node.describe());
   const Value* child = table.find(path[at]);
   if (!child && at == 1 && path.front() == "model" && path.size() > 2 && path[1] != "defaults" && path[1] != "blocks")
     return with_named_layer(table, path, value);

@@ -47,6 +47,9 @@ class Options {
   /// Refuses every key that was not read, with the nearest names of those that were.
   void finish() const;
 
+  /// The keys that were asked for so far, whether present or not.
+  const std::set<std::string, std::less<>>& keys_read() const { return read_; }
+
   const std::string& what() const { return what_; }
   const Value& table() const { return table_; }
   /// `file:line:column: what: ` for the key, or for the table where the key is absent.

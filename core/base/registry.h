@@ -50,11 +50,14 @@ class Registry {
     return result;
   }
 
-  /// Makes the named plug-in from its options and refuses unknown keys. `run_file` error for an unknown name.
+  /// Makes the named plug-in from its options and refuses unknown keys. `run_file` error for an unknown name. Options
+  /// named like another plug-in of the kind are refused: a table's one naming key must be plain.
   std::unique_ptr<T> make(std::string_view name, Options options) const {
     const Entry* entry = find(name);
     if (!entry) fail(ErrorKind::run_file, "{}unknown {} \"{}\"{}", options.where(), T::kPlugInKind, name, hint(name, names()));
     auto made = entry->make(options);
+    for (const std::string& key : options.keys_read())
+      require(key == name || !find(key), "{} \"{}\" has an option \"{}\" that is named like a {}", T::kPlugInKind, name, key, T::kPlugInKind);
     options.finish();
     return made;
   }

@@ -97,7 +97,8 @@ TEST(RunFileTest, OverridesCarryTheCommandLineAsPlace) {
 
 TEST(RunFileTest, OverridesAddressLayersByName) {
   const std::string text = "[model]\nlayers = [\"relu\", { residual = [{ dense = 4, name = \"head\" }] }]\n";
-  EXPECT_EQ(overridden(text, "model.head.dense=20"), "{ model = { layers = [\"relu\", { residual = [{ dense = 20, name = \"head\" }] }] } }");
+  EXPECT_EQ(overridden(text, "model.head.dense=20"),
+            "{ model = { layers = [\"relu\", { residual = [{ dense = 20, name = \"head\" }] }] } }");
   EXPECT_EQ(override_error(text, "model.haed.dense=20"),
             "command line: \"model.haed.dense\": [model] has no such key, and no layer is named \"haed\"; did you mean \"head\"?");
   EXPECT_EQ(override_error("[model]\nlayers = [{ a = 1, name = \"x\" }, { b = 1, name = \"x\" }]\n", "model.x.a=2"),
