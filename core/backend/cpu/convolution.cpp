@@ -52,6 +52,12 @@ memory::dims weight_dims(const ConvolutionGeometry& g) {
 
 memory::dims dims_of(const ConvolutionGeometry::Pair& pair) { return {pair[0], pair[1]}; }
 
+/// Below that, oneDNN's bf16 kernels emulate: slower than f32, and a row's bits depend on the rows of its call.
+bool multiplies_bf16() {
+  const auto level = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & level) == level;
+}
+
 template <class Description>
 std::string text_of(const Description& made) {
   return made ? made.impl_info_str() : "none";
@@ -115,7 +121,8 @@ Convolution::Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry
     const auto any = [&](Type type) { return memory::desc(weight_dims(geometry_), type, memory::format_tag::any); };
     const Type weight_type = pass == ConvolutionPass::backward_weights || dtype == Dtype::f32 ? Type::f32 : Type::bf16;
     type_ = dtype == Dtype::f32 ? Type::f32 : Type::bf16;
-    Made first = make(lane_rows_, type_, any(weight_type));
+    Made first;
+    if (dtype == Dtype::f32 || multiplies_bf16()) first = make(lane_rows_, type_, any(weight_type));
     if (dtype == Dtype::bf16 && !first.usable()) {
       emulated_ = true;
       type_ = Type::f32;
