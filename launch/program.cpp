@@ -1,0 +1,85 @@
+#include "launch/program.h"
+
+#include <new>
+#include <ostream>
+
+#include <fmt/format.h>
+
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "launch/command.h"
+#include "launch/version.h"
+
+namespace lockstep {
+namespace {
+
+const Command& find_command(const std::string& name) {
+  if (const Command* command = Commands::instance().find(name)) return *command;
+  std::vector<std::string> known = Commands::instance().names();
+  known.push_back("help");
+  fail(ErrorKind::usage, "unknown command \"{}\"{}; see \"lockstep --help\"", name, hint(name, known));
+}
+
+bool asks_help(std::span<const std::string> arguments) {
+  for (const std::string& argument : arguments) {
+    if (argument == "--") return false;
+    if (argument == "--help" || argument == "-h") return true;
+  }
+  return false;
+}
+
+int choose(std::span<const std::string> arguments, CommandContext& context) {
+  if (arguments.empty() || arguments[0] == "-h") {
+    context.out << describe_program(HelpLength::brief);
+    return 0;
+  }
+  const std::string& first = arguments[0];
+  const auto rest = arguments.subspan(1);
+  if (first == "--help" || (first == "help" && rest.empty())) {
+    context.out << describe_program(HelpLength::full);
+    return 0;
+  }
+  if (first == "--version") {
+    context.out << describe_version();
+    return 0;
+  }
+  if (first == "help") {
+    context.out << describe_command(find_command(rest[0]));
+    return 0;
+  }
+  const Command& command = find_command(first);
+  if (asks_help(rest)) {
+    context.out << describe_command(command);
+    return 0;
+  }
+  return command.run(Arguments(command.name, command.options, rest), context);
+}
+
+int report(CommandContext& context, int code, const std::string& message) {
+  const bool several = context.world && context.world->size() > 1;
+  const std::string rank = several ? fmt::format("[rank {}] ", context.world->rank()) : "";
+  context.out.flush();
+  context.err << fmt::format("{}lockstep: {}\n", rank, message) << std::flush;
+  if (several) context.world->abort(code);
+  return code;
+}
+
+}  // namespace
+
+int run_program(std::span<const std::string> arguments, std::ostream& out, std::ostream& err) {
+  CommandContext context{out, err};
+  try {
+    const int code = choose(arguments, context);
+    out.flush();
+    if (!out) return report(context, static_cast<int>(ErrorKind::io), "standard output: cannot write");
+    return code;
+  } catch (const Error& error) {
+    return report(context, static_cast<int>(error.kind()), error.what());
+  } catch (const std::bad_alloc&) {
+    return report(context, static_cast<int>(ErrorKind::internal), "out of memory");
+  } catch (const std::exception& error) {
+    return report(context, static_cast<int>(ErrorKind::internal), error.what());
+  }
+}
+
+}  // namespace lockstep

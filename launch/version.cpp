@@ -1,0 +1,41 @@
+#include "launch/version.h"
+
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "lockstep_version.h"
+
+namespace lockstep {
+namespace {
+
+std::string_view or_none(std::string_view fact) { return fact.empty() ? "not in this build" : fact; }
+
+std::string instruction_set() {
+  std::string found = "x86-64-v2";
+  const auto add = [&](bool has, std::string_view name) {
+    if (has) found += fmt::format(", {}", name);
+  };
+  add(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), "AVX2");
+  add(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"), "AVX-512");
+  add(__builtin_cpu_supports("avx512bf16"), "AVX512-BF16");
+  return found;
+}
+
+}  // namespace
+
+std::string describe_version() {
+  const std::string_view commit = LOCKSTEP_COMMIT;
+  std::string text = fmt::format("lockstep {} ({}{}, {})\n", LOCKSTEP_VERSION, commit.empty() ? "" : fmt::format("git {}, ", commit),
+                                 LOCKSTEP_BUILD_TYPE, LOCKSTEP_COMPILER);
+  const auto line = [&](std::string_view name, std::string_view fact) { text += fmt::format("  {:<12} {}\n", name, fact); };
+  line("HDF5", or_none(LOCKSTEP_HDF5_VERSION));
+  line("oneDNN", or_none(LOCKSTEP_DNNL_VERSION));
+  line("Boost", or_none(LOCKSTEP_BOOST_VERSION));
+  line("MPI plug-in", or_none(LOCKSTEP_MPI_VERSION));
+  line("CUDA", or_none(LOCKSTEP_CUDA_VERSION));
+  line("processor", instruction_set());
+  return text;
+}
+
+}  // namespace lockstep

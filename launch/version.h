@@ -1,0 +1,11 @@
+#pragma once
+
+#include <string>
+
+namespace lockstep {
+
+/// `--version`: first line `lockstep 0.1.0 (git abcdef1, Release, GNU 12.2.0)`, then what this build was made with and
+/// what this processor can do, one fact a line.
+std::string describe_version();
+
+}  // namespace lockstep
