@@ -31,7 +31,7 @@ LOCKSTEP_FORMULA inline float exponential(float x) {
   return x != x ? x : result;
 }
 
-/// The natural logarithm of a positive normal number, within 1e-7 relative (absolute near 1). Series of atanh.
+/// The natural logarithm of a positive normal number, within 2e-7 relative. A NaN stays NaN. Series of atanh.
 LOCKSTEP_FORMULA inline float logarithm(float x) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
   const std::uint32_t offset = bits - 0x3F3504F3u;  // sqrt(1/2): the mantissa lands in [sqrt(1/2), sqrt(2))
@@ -43,7 +43,8 @@ LOCKSTEP_FORMULA inline float logarithm(float x) {
   p = __builtin_fmaf(p, s2, 1.0f / 5);
   p = __builtin_fmaf(p, s2, 1.0f / 3);
   const float log_m = __builtin_fmaf(2.0f * s * s2, p, 2.0f * s);
-  return __builtin_fmaf(exponent, 0x1.62e4p-1f, __builtin_fmaf(exponent, 0x1.7f7d1cp-20f, log_m));
+  const float result = __builtin_fmaf(exponent, 0x1.62e4p-1f, __builtin_fmaf(exponent, 0x1.7f7d1cp-20f, log_m));
+  return x != x ? x : result;
 }
 
 }  // namespace lockstep
