@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -149,15 +152,30 @@ class Hdf5File {
   static Hdf5File open(const std::string& path);
   /// Refuses to overwrite.
   static Hdf5File create(const std::string& path, Hdf5Format format);
+  /// Files in memory alone; `name` serves for messages. `open_in_memory` borrows the image.
+  static Hdf5File create_in_memory(const std::string& name, Hdf5Format format);
+  static Hdf5File open_in_memory(const std::string& name, std::span<const std::byte> image);
 
   const std::string& path() const { return path_; }
   Hdf5Group& root() { return root_; }
   const Hdf5Group& root() const { return root_; }
   /// Flushes and closes everything that is open in the file, checked. It does not sync: see sync.h.
   void close();
+  /// Closes a file made in memory; its bytes stay valid as long as this object.
+  std::span<const std::byte> close_to_image();
 
  private:
+  /// Memory that the library writes an image to or reads one from, handed to its callbacks.
+  struct Image {
+    std::byte* data = nullptr;
+    std::size_t bytes = 0;
+    bool borrowed = false;
+    ~Image();
+  };
+  static Hdf5Handle memory_access(Image& image, const std::string& where);
+
   Hdf5File() = default;
+  std::unique_ptr<Image> image_;  // outlives the handle
   std::string path_;
   Hdf5Handle handle_;
   Hdf5Group root_;
