@@ -4,9 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "core/backend/cpu/simd.h"
 #include "core/backend/cpu/thread_pool.h"
-#include "core/tensor/bfloat16.h"
 
 namespace lockstep::cpu {
 
@@ -27,17 +25,7 @@ constexpr std::size_t kAlignment = 64;
 
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-void widen(const BFloat16* from, float* to, std::int64_t count) {
-  dispatch([=]() LOCKSTEP_INLINE {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = to_float(from[i]);
-  });
-}
-
-void narrow(const float* from, BFloat16* to, std::int64_t count) {
-  dispatch([=]() LOCKSTEP_INLINE {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = to_bfloat16(from[i]);
-  });
-}
+Type type_of(Dtype dtype) { return dtype == Dtype::f32 ? Type::f32 : Type::bf16; }
 
 memory::desc activations(const ConvolutionGeometry& g, std::int64_t channels, const ConvolutionGeometry::Pair& size, std::int64_t rows,
                          Type type) {
@@ -112,28 +100,47 @@ Convolution::Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry
       geometry_(geometry),
       pass_(pass),
       lane_rows_(std::max<std::int64_t>(1, spec.lane_rows)),
-      max_rows_(std::max(lane_rows_, spec.max_rows)) {
+      max_rows_(std::max(lane_rows_, spec.max_rows)),
+      dtype_(spec.reads[0].spec.dtype),
+      computed_(dtype_),
+      source_{.full = geometry.input, .kept = geometry.input, .channels = geometry.in} {
   prepare_thread();
-  const Dtype dtype = spec.reads[0].spec.dtype;
-  if (dtype != Dtype::f32 && dtype != Dtype::bf16)
-    fail(ErrorKind::run_file, "{}: expected f32 or bf16 activations, got {}", where_, name_of(dtype));
+  if (dtype_ != Dtype::f32 && dtype_ != Dtype::bf16)
+    fail(ErrorKind::run_file, "{}: expected f32 or bf16 activations, got {}", where_, name_of(dtype_));
   guard_onednn(where_, [&] {
-    const auto any = [&](Type type) { return memory::desc(weight_dims(geometry_), type, memory::format_tag::any); };
-    const Type weight_type = pass == ConvolutionPass::backward_weights || dtype == Dtype::f32 ? Type::f32 : Type::bf16;
-    type_ = dtype == Dtype::f32 ? Type::f32 : Type::bf16;
-    Made first;
-    if (dtype == Dtype::f32 || multiplies_bf16()) first = make(lane_rows_, type_, any(weight_type));
-    if (dtype == Dtype::bf16 && !first.usable()) {
-      emulated_ = true;
-      type_ = Type::f32;
-      first = make(lane_rows_, type_, any(Type::f32));
-    }
-    require(static_cast<bool>(first.primitive), "{}: oneDNN has no primitive", where_);
+    const Made first = choose();
     weights_ = first.weights;
-    implementation_ = "onednn " + first.implementation + (emulated_ ? " (f32 for bf16)" : "");
+    implementation_ =
+        "onednn " + first.implementation + (computed_ != dtype_ ? " (f32 for bf16)" : "") + (compacted_ ? " (compacted)" : "");
     reorder_ = pass == ConvolutionPass::backward_weights ? Reorder(weights_, plain_weights()) : Reorder(plain_weights(), weights_);
   });
   scratch_bytes_ = std::max(executable(lane_rows_).scratch_bytes(), executable(max_rows_).scratch_bytes());
+}
+
+/// Settles the computing type and whether the source is compacted.
+Convolution::Made Convolution::choose() {
+  const auto attempt = [&] {
+    const Type weights = pass_ == ConvolutionPass::backward_weights ? Type::f32 : type_of(computed_);
+    return make(lane_rows_, type_of(computed_), memory::desc(weight_dims(geometry_), weights, memory::format_tag::any));
+  };
+  if (dtype_ == Dtype::bf16 && !multiplies_bf16()) computed_ = Dtype::f32;
+  Made made = attempt();
+  if (!made.usable() && computed_ == Dtype::bf16) {
+    computed_ = Dtype::f32;
+    made = attempt();
+  }
+  using Pair = ConvolutionGeometry::Pair;
+  const bool strided_point = geometry_.kernel == Pair{1, 1} && geometry_.stride != Pair{1, 1};
+  if (strided_point && (computed_ != dtype_ || made.implementation.find("1x1") == std::string::npos)) {
+    compacted_ = true;
+    source_.kept = geometry_.output;
+    source_.stride = geometry_.stride;
+    geometry_.input = geometry_.output;
+    geometry_.stride = {1, 1};
+    made = attempt();
+  }
+  require(static_cast<bool>(made.primitive), "{}: oneDNN has no primitive", where_);
+  return made;
 }
 
 const Executable& Convolution::executable(std::int64_t rows) const {
@@ -142,7 +149,7 @@ const Executable& Convolution::executable(std::int64_t rows) const {
   if (entry) return *entry;
   prepare_thread();
   guard_onednn(where_, [&] {
-    Made made = make(rows, type_, weights_);
+    Made made = make(rows, type_of(computed_), weights_);
     require(static_cast<bool>(made.primitive), "{}: oneDNN has no primitive for {} rows", where_, rows);
     std::vector<Executable::Argument> arguments;
     if (pass_ == ConvolutionPass::forward)
@@ -157,20 +164,21 @@ const Executable& Convolution::executable(std::int64_t rows) const {
   return *entry;
 }
 
-std::size_t Convolution::workspace_bytes() const {
+std::size_t Convolution::staged_bytes(bool source, std::int64_t rows) const {
+  if (computed_ == dtype_ && !(source && compacted_)) return 0;
   const auto& g = geometry_;
-  std::size_t bytes = aligned(scratch_bytes_);
-  if (emulated_) {
-    const auto images = static_cast<std::size_t>(max_rows_) * sizeof(float);
-    bytes += aligned(images * static_cast<std::size_t>(g.in * g.input[0] * g.input[1]));
-    bytes += aligned(images * static_cast<std::size_t>(g.out * g.output[0] * g.output[1]));
-  }
-  return bytes;
+  const std::int64_t elements = source ? g.in * g.input[0] * g.input[1] : g.out * g.output[0] * g.output[1];
+  return aligned(static_cast<std::size_t>(rows * elements) * size_of(computed_));
+}
+
+std::size_t Convolution::workspace_bytes() const {
+  return aligned(scratch_bytes_) + staged_bytes(true, max_rows_) + staged_bytes(false, max_rows_);
 }
 
 void Convolution::run(const KernelCall& call) const {
   const auto& g = geometry_;
   const bool to_weights = pass_ == ConvolutionPass::backward_weights, to_source = pass_ == ConvolutionPass::backward_data;
+  const bool to_destination = pass_ == ConvolutionPass::forward;
   require(call.rows <= max_rows_, "{}: {} rows in a call of at most {}", where_, call.rows, max_rows_);
   if (call.rows == 0) {
     if (to_weights) std::memset(call.writes[0], 0, weights_.get_size());
@@ -183,16 +191,15 @@ void Convolution::run(const KernelCall& call) const {
   void* destination = to_source ? read(0) : (to_weights ? read(1) : call.writes[0]);
   void* bias = !g.bias ? nullptr : (to_weights ? call.writes[1] : read(2));
 
-  const std::int64_t source_elements = call.rows * g.in * g.input[0] * g.input[1];
-  const std::int64_t destination_elements = call.rows * g.out * g.output[0] * g.output[1];
-  void *wide_source = source, *wide_destination = destination;
-  if (emulated_) {
-    wide_source = call.workspace + aligned(scratch_bytes_);
-    wide_destination = static_cast<std::byte*>(wide_source) + aligned(static_cast<std::size_t>(source_elements) * sizeof(float));
-    if (!to_source) widen(static_cast<const BFloat16*>(source), static_cast<float*>(wide_source), source_elements);
-    if (to_source || to_weights)
-      widen(static_cast<const BFloat16*>(destination), static_cast<float*>(wide_destination), destination_elements);
-  }
+  const std::size_t source_bytes = staged_bytes(true, call.rows), destination_bytes = staged_bytes(false, call.rows);
+  std::byte* const stage = call.workspace + aligned(scratch_bytes_);
+  void* staged_source = source_bytes ? stage : source;
+  void* staged_destination = destination_bytes ? stage + source_bytes : destination;
+  PixelGrid pixels = source_;
+  pixels.rows = call.rows;
+  const PixelGrid whole{.channels = call.rows * g.out * g.output[0] * g.output[1]};
+  if (source_bytes && !to_source) take_pixels(pixels, source, dtype_, staged_source, computed_);
+  if (destination_bytes && !to_destination) take_pixels(whole, destination, dtype_, staged_destination, computed_);
 
   const Executable& executable = this->executable(call.rows);
   std::byte* scratch = call.workspace;
@@ -201,12 +208,11 @@ void Convolution::run(const KernelCall& call) const {
     larger.resize(std::max(larger.size(), executable.scratch_bytes()));
     scratch = larger.data();
   }
-  void* const pointers[] = {wide_source, weights, wide_destination, bias};
+  void* const pointers[] = {staged_source, weights, staged_destination, bias};
   guard_onednn(where_, [&] { executable.run({pointers, g.bias ? 4u : 3u}, scratch); });
 
-  if (emulated_ && to_source) narrow(static_cast<const float*>(wide_source), static_cast<BFloat16*>(source), source_elements);
-  if (emulated_ && !to_source && !to_weights)
-    narrow(static_cast<const float*>(wide_destination), static_cast<BFloat16*>(destination), destination_elements);
+  if (source_bytes && to_source) put_pixels(pixels, staged_source, computed_, source, dtype_);
+  if (destination_bytes && to_destination) put_pixels(whole, staged_destination, computed_, destination, dtype_);
 }
 
 std::size_t Convolution::packed_bytes(int read) const {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/backend/cpu/onednn.h"
+#include "core/backend/cpu/pixels.h"
 #include "core/backend/kernel.h"
 
 namespace lockstep::cpu {
@@ -30,7 +31,8 @@ enum class ConvolutionPass : std::uint8_t { forward, backward_data, backward_wei
 /// output gradient, weight, writes input gradient; backward_weights reads input, output gradient, writes the gradients of
 /// weight[, bias]. Weights are packed in the layout that oneDNN likes best, the same for every number of rows; so are
 /// their gradients. A primitive is bound to its number of rows: those for lane_rows and max_rows are made at once, others
-/// at their first call. bf16 without a fast primitive on this processor is computed in f32 and rounded.
+/// at their first call. Two things are staged in the workspace: bf16 that the processor cannot multiply is computed in f32
+/// and rounded, and strided 1x1 convolutions for which oneDNN has no kernel of their own run over the pixels they read.
 class Convolution : public Kernel {
  public:
   Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry, ConvolutionPass pass);
@@ -45,16 +47,20 @@ class Convolution : public Kernel {
 
  private:
   struct Made;
+  Made choose();
   Made make(std::int64_t rows, dnnl::memory::data_type type, const dnnl::memory::desc& weights) const;
   const Executable& executable(std::int64_t rows) const;
+  std::size_t staged_bytes(bool source, std::int64_t rows) const;
   dnnl::memory::desc plain_weights() const;
 
   std::string where_;
   ConvolutionGeometry geometry_;
   ConvolutionPass pass_;
   std::int64_t lane_rows_, max_rows_;
-  bool emulated_ = false;  ///< bf16 operands, f32 primitive
-  dnnl::memory::data_type type_;
+  Dtype dtype_;             ///< of the operands
+  Dtype computed_;          ///< of the primitive: f32 where bf16 is emulated
+  bool compacted_ = false;  ///< the primitive sees the grid's pixels of the source alone
+  PixelGrid source_;        ///< of one row
   dnnl::memory::desc weights_;
   Reorder reorder_;  ///< pack, or unpack for backward_weights
   std::string implementation_;

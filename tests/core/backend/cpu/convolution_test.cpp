@@ -123,6 +123,8 @@ TEST(ConvolutionTest, OrdinaryShapesNeverFallToTheReference) {
         const std::string implementation = Bench(s, dtype, what, 16, 16).kernel->implementation();
         EXPECT_EQ(implementation.find("ref"), std::string::npos) << what << " " << name_of(s) << ": " << implementation;
         EXPECT_EQ(implementation.rfind("onednn ", 0), 0u) << implementation;
+        const bool point = s.kernel == 1;
+        EXPECT_EQ(implementation.find("1x1") != std::string::npos, point) << what << " " << name_of(s) << ": " << implementation;
       }
 }
 
