@@ -1,0 +1,26 @@
+#pragma once
+
+#include <memory>
+
+#include "core/backend/backend.h"
+#include "core/train/program.h"
+#include "core/train/reduction.h"
+#include "distributed/communicator.h"
+#include "launch/run_config.h"
+
+namespace lockstep {
+
+/// What a rank computes with: its device, its lanes, and the reductions of the run's mode. The communicator must
+/// outlive it.
+struct Engine {
+  RunMode mode = RunMode::exact;
+  RankShare share;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<StatisticsReducer> statistics;
+  std::unique_ptr<GradientSynchronizer> gradients;
+};
+
+/// `usage` error when there are more ranks than lanes.
+Engine make_engine(const RunOptions& options, Communicator& ranks);
+
+}  // namespace lockstep

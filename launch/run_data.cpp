@@ -1,0 +1,33 @@
+#include "launch/run_data.h"
+
+namespace lockstep {
+namespace {
+
+LoaderOptions loader_options(const Dataset& dataset, const Plan& plan, RankShare share, std::uint64_t seed) {
+  return {.seed = seed, .global_batch = plan.options.global_batch, .lane_rows = plan.lane_rows(), .lanes = share.lanes,
+          .fields = dataset.batch_fields(activation_dtype(plan.options.precision))};
+}
+
+}  // namespace
+
+Dtype activation_dtype(Precision precision) { return precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32; }
+
+RunData load_run_data(const RunConfig& config) {
+  RunData data{.train = Dataset::load(config.data, config.data.train)};
+  if (!config.data.validation.empty()) data.validation = Dataset::load(config.data, config.data.validation, data.train.scalers());
+  data.augmentations = make_augmentations(config.data.augment);
+  return data;
+}
+
+std::unique_ptr<Loader> training_loader(const RunData& data, const RunConfig& config, const Plan& plan, RankShare share) {
+  const auto seed = static_cast<std::uint64_t>(config.run.seed);
+  const Sampler sampler(data.train.samples(), config.shuffle ? SampleOrder::shuffled : SampleOrder::as_stored, seed);
+  return std::make_unique<Loader>(data.train, sampler, data.augmentations, loader_options(data.train, plan, share, seed));
+}
+
+std::unique_ptr<Loader> evaluation_loader(const Dataset& dataset, const Plan& plan, RankShare share) {
+  const Sampler sampler(dataset.samples(), SampleOrder::as_stored, 0);
+  return std::make_unique<Loader>(dataset, sampler, std::span<const AugmentStep>(), loader_options(dataset, plan, share, 0));
+}
+
+}  // namespace lockstep

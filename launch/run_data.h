@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/model/plan.h"
+#include "core/train/program.h"
+#include "io/dataset.h"
+#include "io/loader.h"
+#include "launch/run_config.h"
+
+namespace lockstep {
+
+/// The data sets of a run, in memory. Validation is scaled as training is.
+struct RunData {
+  Dataset train;
+  std::optional<Dataset> validation;
+  std::vector<AugmentStep> augmentations;
+};
+
+RunData load_run_data(const RunConfig& config);
+
+/// What activations are in memory at a precision.
+Dtype activation_dtype(Precision precision);
+
+/// Batches for training: shuffled and augmented. `data` must outlive it.
+std::unique_ptr<Loader> training_loader(const RunData& data, const RunConfig& config, const Plan& plan, RankShare share);
+/// Batches for evaluation: each sample once, in the order as stored, unchanged. `dataset` must outlive it.
+std::unique_ptr<Loader> evaluation_loader(const Dataset& dataset, const Plan& plan, RankShare share);
+
+}  // namespace lockstep
