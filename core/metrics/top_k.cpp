@@ -13,7 +13,8 @@ class TopK : public Metric {
     if (inputs[0].shape.rank() != 1 || (inputs[0].dtype != Dtype::f32 && inputs[0].dtype != Dtype::bf16))
       fail(ErrorKind::run_file, "expected logits [k] f32 or bf16, got {}", inputs[0].text());
     if (!(inputs[1] == TensorSpec{{}, Dtype::i64})) fail(ErrorKind::run_file, "expected labels [] i64, got {}", inputs[1].text());
-    if (k_ > inputs[0].shape[0]) fail(ErrorKind::run_file, "expected at least {} logits for top_k = {}, got {}", k_, k_, inputs[0].shape.text());
+    if (k_ > inputs[0].shape[0])
+      fail(ErrorKind::run_file, "expected at least {} logits for top_k = {}, got {}", k_, k_, inputs[0].shape.text());
     LayerSpec spec;
     spec.statistics = {{"top_k", 2}};
     spec.evaluate = {lane_phase("top_k.count", {{Role::input, 0}, {Role::input, 1}}, {{Role::statistic, 0}}, {{"k", k_}}),

@@ -63,11 +63,11 @@ class LayerCase {
   // Settings, read by the next run.
   std::int64_t rows = 6;
   int lanes = 2;
-  std::int64_t rows_per_call = 0;   ///< of a rows phase; 0: all
-  std::int64_t integer_limit = 3;   ///< of random integer inputs
-  std::int64_t first_row = 0;       ///< position of the first row in the global batch
-  std::string name = "layer";       ///< the stable name that kernels see
-  StepBlock step;                   ///< batch_samples is set to `rows` by each run
+  std::int64_t rows_per_call = 0;                               ///< of a rows phase; 0: all
+  std::int64_t integer_limit = 3;                               ///< of random integer inputs
+  std::int64_t first_row = 0;                                   ///< position of the first row in the global batch
+  std::string name = "layer";                                   ///< the stable name that kernels see
+  StepBlock step;                                               ///< batch_samples is set to `rows` by each run
   std::vector<std::pair<int, WriteMode>> input_gradient_modes;  ///< input, mode; overwrite by default, integers skip
 
   // Settings of the checks.

@@ -61,11 +61,12 @@ void LayerCase::check_operand(Role role, int index, Role gradient_role) {
       ++kinked;
       continue;
     }
-    ADD_FAILURE() << "role " << static_cast<int>(role) << " operand " << index << " element " << e << ": finite difference " << central << ", gradient "
-                  << gradient[e] << ", scale " << scale;
+    ADD_FAILURE() << "role " << static_cast<int>(role) << " operand " << index << " element " << e << ": finite difference " << central
+                  << ", gradient " << gradient[e] << ", scale " << scale;
   }
   set(role, index, values);
-  EXPECT_LE(kinked, kinks * probed) << "role " << static_cast<int>(role) << " operand " << index << ": too many probes stand at kinks, of " << probed;
+  EXPECT_LE(kinked, kinks * probed) << "role " << static_cast<int>(role) << " operand " << index << ": too many probes stand at kinks, of "
+                                    << probed;
 }
 
 void LayerCase::check_gradients() {
@@ -109,7 +110,8 @@ void LayerCase::expect_same(const std::map<std::string, std::vector<double>>& ex
     const double scale = relative * largest(values);
     for (std::size_t k = 0; k < values.size(); ++k) {
       const double a = values[k], b = it->second[k];
-      const bool same = std::memcmp(&a, &b, sizeof a) == 0 || (relative > 0 && std::abs(a - b) <= scale) || (std::isnan(a) && std::isnan(b));
+      const bool same =
+          std::memcmp(&a, &b, sizeof a) == 0 || (relative > 0 && std::abs(a - b) <= scale) || (std::isnan(a) && std::isnan(b));
       if (same) continue;
       ADD_FAILURE() << what << ": " << operand << " element " << k << ": expected " << a << ", got " << b;
       break;
@@ -164,7 +166,8 @@ void LayerCase::check_write_modes() {
     const std::vector<double> after = input_gradient(index);
     const double rounding = inputs_[static_cast<std::size_t>(index)].dtype == Dtype::bf16 ? 1.0 / 64 : 1e-6;
     for (std::size_t k = 0; k < after.size(); ++k)
-      EXPECT_NEAR(after[k], before[k] + expected->second[k], rounding * (std::abs(before[k]) + std::abs(expected->second[k]))) << "accumulated input gradient " << index << " element " << k;
+      EXPECT_NEAR(after[k], before[k] + expected->second[k], rounding * (std::abs(before[k]) + std::abs(expected->second[k])))
+          << "accumulated input gradient " << index << " element " << k;
   }
   for (int index = 0; index < static_cast<int>(inputs_.size()); ++index) {
     input_gradient_modes = {{index, WriteMode::skip}};
@@ -177,7 +180,8 @@ void LayerCase::check_write_modes() {
 void LayerCase::check_bf16() {
   std::vector<TensorSpec> specs = inputs_;
   for (std::size_t i = 0; i < specs.size(); ++i)
-    if (specs[i].dtype == Dtype::f32 && !std::count(f32_inputs.begin(), f32_inputs.end(), static_cast<int>(i))) specs[i].dtype = Dtype::bf16;
+    if (specs[i].dtype == Dtype::f32 && !std::count(f32_inputs.begin(), f32_inputs.end(), static_cast<int>(i)))
+      specs[i].dtype = Dtype::bf16;
   LayerCase twin(layer(), specs, backend_);
   twin.rows = rows, twin.lanes = lanes, twin.step = step, twin.name = name, twin.first_row = first_row;
   prepare();

@@ -24,7 +24,8 @@ LOCKSTEP_INLINE inline void sum_block(const T* x, std::int64_t n, std::int64_t c
 
 /// Sums of the deviations from `mean` and of their squares.
 template <class T>
-LOCKSTEP_INLINE inline void deviations_block(const T* x, std::int64_t n, std::int64_t channels, const float* mean, float* sum, float* square) {
+LOCKSTEP_INLINE inline void deviations_block(const T* x, std::int64_t n, std::int64_t channels, const float* mean, float* sum,
+                                             float* square) {
   for (std::int64_t c = 0; c < channels; ++c) sum[c] = square[c] = 0.0f;
   std::int64_t p = 0;
   for (; p + 4 <= n; p += 4) {
@@ -110,7 +111,8 @@ void apply(const BatchNormSpec& spec, const KernelCall& call, const float* scale
   const T* x = static_cast<const T*>(call.reads[0]);
   const T* residual = spec.add ? static_cast<const T*>(call.reads.back()) : nullptr;
   T* y = static_cast<T*>(call.writes[0]);
-  const auto run = spec.add ? (spec.relu ? apply<T, true, true> : apply<T, true, false>) : (spec.relu ? apply<T, false, true> : apply<T, false, false>);
+  const auto run =
+      spec.add ? (spec.relu ? apply<T, true, true> : apply<T, true, false>) : (spec.relu ? apply<T, false, true> : apply<T, false, false>);
   run(x, residual, y, scale, shift, call.rows * spec.positions, spec.channels);
 }
 

@@ -70,9 +70,12 @@ void sums(Sums<T> s) {
 template <class T, bool kRelu>
 void sums(const Sums<T>& s, Gradient residual) {
   switch (residual) {
-    case Gradient::none: return sums<T, kRelu, Gradient::none>(s);
-    case Gradient::overwrite: return sums<T, kRelu, Gradient::overwrite>(s);
-    case Gradient::accumulate: return sums<T, kRelu, Gradient::accumulate>(s);
+    case Gradient::none:
+      return sums<T, kRelu, Gradient::none>(s);
+    case Gradient::overwrite:
+      return sums<T, kRelu, Gradient::overwrite>(s);
+    case Gradient::accumulate:
+      return sums<T, kRelu, Gradient::accumulate>(s);
   }
 }
 
@@ -99,7 +102,8 @@ void sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, s
   spec.relu ? sums<T, true>(s, residual) : sums<T, false>(s, residual);
 }
 
-void any_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, std::size_t residual_write, const float* mean, double* all) {
+void any_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, std::size_t residual_write, const float* mean,
+              double* all) {
   spec.bf16 ? sums<BFloat16>(spec, op, call, residual_write, mean, all) : sums<float>(spec, op, call, residual_write, mean, all);
 }
 
@@ -134,7 +138,8 @@ void run_frozen_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCa
   double* const all = reinterpret_cast<double*>(reinterpret_cast<float*>(call.workspace) + 2 * spec.stride());
   any_sums(spec, op, call, 2, mean, all);
   for (std::int64_t c = 0; c < spec.channels; ++c) {
-    if (weight_gradient) weight_gradient[c] = static_cast<float>(all[spec.channels + c] / std::sqrt(static_cast<double>(variance[c]) + spec.epsilon));
+    if (weight_gradient)
+      weight_gradient[c] = static_cast<float>(all[spec.channels + c] / std::sqrt(static_cast<double>(variance[c]) + spec.epsilon));
     if (bias_gradient) bias_gradient[c] = static_cast<float>(all[c]);
   }
 }

@@ -1,7 +1,7 @@
-#include "core/base/math.h"
 #include "core/backend/cpu/labels.h"
 #include "core/backend/cpu/register.h"
 #include "core/backend/cpu/simd.h"
+#include "core/base/math.h"
 #include "core/tensor/bfloat16.h"
 
 namespace lockstep::cpu {

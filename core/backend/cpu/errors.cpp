@@ -55,8 +55,12 @@ void squared_backward(const OpSpec& spec, const KernelCall& call) {
 
 bool is_bf16(const OpSpec& spec) { return spec.reads[0].spec.dtype == Dtype::bf16; }
 
-void run_squared(const OpSpec& spec, const KernelCall& call) { is_bf16(spec) ? sum<BFloat16, true>(spec, call) : sum<float, true>(spec, call); }
-void run_absolute(const OpSpec& spec, const KernelCall& call) { is_bf16(spec) ? sum<BFloat16, false>(spec, call) : sum<float, false>(spec, call); }
+void run_squared(const OpSpec& spec, const KernelCall& call) {
+  is_bf16(spec) ? sum<BFloat16, true>(spec, call) : sum<float, true>(spec, call);
+}
+void run_absolute(const OpSpec& spec, const KernelCall& call) {
+  is_bf16(spec) ? sum<BFloat16, false>(spec, call) : sum<float, false>(spec, call);
+}
 void run_squared_backward(const OpSpec& spec, const KernelCall& call) {
   is_bf16(spec) ? squared_backward<BFloat16>(spec, call) : squared_backward<float>(spec, call);
 }

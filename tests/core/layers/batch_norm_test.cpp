@@ -13,7 +13,8 @@ using Numbers = std::vector<double>;
 /// The same numbers as `values` in tests/golden/batch_norm.py.
 Numbers wave(std::size_t count, double scale, double offset) {
   Numbers numbers;
-  for (std::size_t i = 0; i < count; ++i) numbers.push_back(static_cast<float>(static_cast<double>((i * 37) % 101) / 50.0 * scale + offset));
+  for (std::size_t i = 0; i < count; ++i)
+    numbers.push_back(static_cast<float>(static_cast<double>((i * 37) % 101) / 50.0 * scale + offset));
   return numbers;
 }
 
@@ -61,18 +62,24 @@ TEST(BatchNormTest, ForwardAndBackwardAgreeWithPyTorch) {
   c.set_input(0, samples_reversed(wave(60, 1.0, 0.0), 12));
   c.run_forward();
   c.run_backward();
-  expect_near(c.output(0), {0.412040114, 1.03981411, 0.939589262, 0.583511233, -2.08793378, 0.424026489, 0.754982412, -1.74422514, -0.0915362909, 0.926453412,
-                            -1.40051663, -0.607099235}, 1e-6, "output");
-  expect_near(c.input_gradient(0), {-0.862188101, -0.527467191, -1.37161851, -0.703996241, -0.103725299, -1.87398911, -0.545804381, 0.231188402, -2.37635946,
-                                    -0.387612432, 0.566102028, 2.32845449}, 1e-6, "input gradient");
+  expect_near(c.output(0),
+              {0.412040114, 1.03981411, 0.939589262, 0.583511233, -2.08793378, 0.424026489, 0.754982412, -1.74422514, -0.0915362909,
+               0.926453412, -1.40051663, -0.607099235},
+              1e-6, "output");
+  expect_near(c.input_gradient(0),
+              {-0.862188101, -0.527467191, -1.37161851, -0.703996241, -0.103725299, -1.87398911, -0.545804381, 0.231188402, -2.37635946,
+               -0.387612432, 0.566102028, 2.32845449},
+              1e-6, "input gradient");
   expect_near(c.parameter_gradient(0), {0.90327543, 0.297789067, 0.297789037}, 2e-6, "weight gradient");
   expect_near(c.parameter_gradient(1), {-0.180000067, 0.480000168, -0.880000114}, 2e-6, "bias gradient");
 }
 
 TEST(BatchNormTest, MovingAveragesAgreeWithPyTorchOverThreeSteps) {
   LayerCase c = golden_case(batch_norm());
-  const Numbers means[3] = {{0.0991000012, 0.102400005, 0.0956000015}, {0.237390012, 0.246959999, 0.227239996}, {0.410951018, 0.429463983, 0.391315997}};
-  const Numbers variances[3] = {{0.935799897, 0.935640395, 0.935640395}, {0.985419452, 0.984638035, 0.984638035}, {1.20907652, 1.20693803, 1.20693803}};
+  const Numbers means[3] = {
+      {0.0991000012, 0.102400005, 0.0956000015}, {0.237390012, 0.246959999, 0.227239996}, {0.410951018, 0.429463983, 0.391315997}};
+  const Numbers variances[3] = {
+      {0.935799897, 0.935640395, 0.935640395}, {0.985419452, 0.984638035, 0.984638035}, {1.20907652, 1.20693803, 1.20693803}};
   for (int step = 0; step < 3; ++step) {
     c.set_input(0, samples_reversed(wave(60, 1.0 + step, -0.5 * step), 12));
     c.run_forward();
@@ -80,8 +87,10 @@ TEST(BatchNormTest, MovingAveragesAgreeWithPyTorchOverThreeSteps) {
     expect_near(c.state(1), variances[step], 1e-6, "running variance");
   }
   c.run_evaluate();
-  expect_near(c.output(0), {1.21811497, 3.44182539, -0.59684366, 1.49094534, -1.52808285, -1.41605926, 1.76377559, -0.981939077, -2.23527455, 2.03660583,
-                            -0.435795307, -3.05449033}, 2e-6, "evaluated output");
+  expect_near(c.output(0),
+              {1.21811497, 3.44182539, -0.59684366, 1.49094534, -1.52808285, -1.41605926, 1.76377559, -0.981939077, -2.23527455, 2.03660583,
+               -0.435795307, -3.05449033},
+              2e-6, "evaluated output");
 }
 
 TEST(BatchNormTest, FrozenUsesMovingAveragesAndStillTrainsItsParameters) {
@@ -94,7 +103,8 @@ TEST(BatchNormTest, FrozenUsesMovingAveragesAndStillTrainsItsParameters) {
   c.run_backward();
   EXPECT_EQ(c.state(0), mean);
   expect_near(c.output(0), {1.21811497, 3.44182539, -0.59684366, 1.49094534, -1.52808285, -1.41605926}, 2e-6, "output");
-  expect_near(c.input_gradient(0), {-0.454717129, -0.236662284, -0.6553725, -0.363773704, -0.0546143726, -0.928444386, -0.272830278, 0.127433538}, 1e-6, "dx");
+  expect_near(c.input_gradient(0),
+              {-0.454717129, -0.236662284, -0.6553725, -0.363773704, -0.0546143726, -0.928444386, -0.272830278, 0.127433538}, 1e-6, "dx");
   expect_near(c.parameter_gradient(0), {1.1815114, 1.19082808, -0.709660769}, 3e-6, "weight gradient");
   expect_near(c.parameter_gradient(1), {-0.180000067, 0.480000168, -0.880000114}, 3e-6, "bias gradient");
 }
@@ -105,10 +115,14 @@ TEST(BatchNormTest, FusedWithAddAndReluAgreesWithPyTorch) {
   c.set_input(1, wave(60, -1.0, 0.7));
   c.run_forward();
   c.run_backward();
-  expect_near(c.output(0), {1.11204004, 0.999814093, 0.159589291, 1.08351123, 0, 0, 1.05498242, 0, 0, 1.02645338, 0, 0.0329007506}, 1e-6, "output");
-  expect_near(c.input_gradient(0), {-0.636733651, -0.23170656, -1.62025189, -0.454077661, 0.0399723873, -0.357551813, -0.271421671, 0.0592187792, -0.332202613,
-                                    -0.0887656435, 0.0784651637, 2.116292}, 1e-6, "input gradient");
-  expect_near(c.input_gradient(1), {-1, -0.25999999, 0.479999989, -0.800000012, 0, 0, -0.600000024, 0, 0, -0.400000006, 0, -0.939999998}, 1e-7, "residual");
+  expect_near(c.output(0), {1.11204004, 0.999814093, 0.159589291, 1.08351123, 0, 0, 1.05498242, 0, 0, 1.02645338, 0, 0.0329007506}, 1e-6,
+              "output");
+  expect_near(c.input_gradient(0),
+              {-0.636733651, -0.23170656, -1.62025189, -0.454077661, 0.0399723873, -0.357551813, -0.271421671, 0.0592187792, -0.332202613,
+               -0.0887656435, 0.0784651637, 2.116292},
+              1e-6, "input gradient");
+  expect_near(c.input_gradient(1), {-1, -0.25999999, 0.479999989, -0.800000012, 0, 0, -0.600000024, 0, 0, -0.400000006, 0, -0.939999998},
+              1e-7, "residual");
   expect_near(c.parameter_gradient(0), {-0.760817468, -0.65167129, 0.57220602}, 3e-6, "weight gradient");
   expect_near(c.parameter_gradient(1), {-4.9000001, -1.5, -2.65999985}, 3e-6, "bias gradient");
 }
@@ -122,7 +136,8 @@ TEST(BatchNormTest, FusedForwardHasTheBitsOfTheComposition) {
   both.run_forward();
   Numbers expected = plain.output(0);
   const Numbers residual = both.input(1);
-  for (std::size_t i = 0; i < expected.size(); ++i) expected[i] = std::max(0.0f, static_cast<float>(expected[i]) + static_cast<float>(residual[i]));
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    expected[i] = std::max(0.0f, static_cast<float>(expected[i]) + static_cast<float>(residual[i]));
   EXPECT_EQ(both.output(0), expected);
 }
 
@@ -133,7 +148,8 @@ TEST(BatchNormTest, EveryVariantPassesTheChecks) {
         for (const bool relu : {false, true}) {
           SCOPED_TRACE(testing::Message() << channels << " channels, frozen " << frozen << ", add " << add << ", relu " << relu);
           const TensorSpec x{{3, 5, channels}, Dtype::f32};
-          LayerCase c(fused(add, relu, {{"frozen", Value::boolean(frozen)}}), add ? std::vector<TensorSpec>{x, x} : std::vector<TensorSpec>{x});
+          LayerCase c(fused(add, relu, {{"frozen", Value::boolean(frozen)}}),
+                      add ? std::vector<TensorSpec>{x, x} : std::vector<TensorSpec>{x});
           c.rows = 7, c.lanes = 5;
           c.probes = 12;
           c.bf16_tolerance = 6e-2;

@@ -114,7 +114,8 @@ TEST(CrossEntropyTest, ALabelOutOfRangeNamesTheRow) {
       FAIL() << "nothing was refused";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::content);
-      EXPECT_EQ(std::string(error.what()), "loss: batch row 103: expected a label in [0, 10), got " + std::to_string(static_cast<int>(wrong)));
+      EXPECT_EQ(std::string(error.what()),
+                "loss: batch row 103: expected a label in [0, 10), got " + std::to_string(static_cast<int>(wrong)));
     }
   }
 }

@@ -10,7 +10,8 @@ namespace {
 std::unique_ptr<Metric> top_k(std::int64_t k) { return make_from<Metric>({{"top_k", Value::integer(k)}}); }
 
 /// The metric of three samples over lanes of two, one and none.
-double metric(std::unique_ptr<Metric> metric, const std::vector<double>& logits, const std::vector<double>& labels, Dtype dtype = Dtype::f32) {
+double metric(std::unique_ptr<Metric> metric, const std::vector<double>& logits, const std::vector<double>& labels,
+              Dtype dtype = Dtype::f32) {
   const Metric& rule = *metric;
   LayerCase c(std::move(metric), {{{4}, dtype}, {{}, Dtype::i64}});
   c.rows = 3, c.lanes = 3;
