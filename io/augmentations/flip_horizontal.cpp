@@ -1,0 +1,32 @@
+// y[i, j, c] = x[i, W-1-j, c] with the given probability. x, y: [H, W, C].
+
+#include <algorithm>
+
+#include "io/augment.h"
+
+namespace lockstep {
+namespace {
+
+class FlipHorizontal final : public Augmentation {
+ public:
+  explicit FlipHorizontal(Options& options) : probability_(read_probability(options, "flip_horizontal")) {}
+
+  void apply(const AugmentImage& image, const AugmentRandom& random) const override {
+    if (Philox::uniform(random.draw().w[0]) >= probability_) return;
+    for (std::int64_t i = 0; i < image.height; ++i) {
+      float* row = image.values + i * image.width * image.channels;
+      for (std::int64_t left = 0, right = image.width - 1; left < right; ++left, --right)
+        std::swap_ranges(row + left * image.channels, row + (left + 1) * image.channels, row + right * image.channels);
+    }
+  }
+
+ private:
+  double probability_;
+};
+
+const Register<Augmentation> registered{{.name = "flip_horizontal",
+                                         .summary = "mirrors left and right, with a probability (0.5)",
+                                         .make = [](Options& options) { return std::make_unique<FlipHorizontal>(options); }}};
+
+}  // namespace
+}  // namespace lockstep
