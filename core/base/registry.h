@@ -101,7 +101,7 @@ std::string plug_in_name(const Value& value, std::string_view where) {
   if (found.size() == 1) return found.front();
   if (found.empty()) {
     const std::string first = keys.empty() ? "" : keys.front();
-    fail(ErrorKind::run_file, "{}: no key of {} names a {}{}", where, value.describe(), T::kPlugInKind, hint(first, names));
+    fail(ErrorKind::run_file, "{}: no key of {} names a known {}{}", where, value.describe(), T::kPlugInKind, hint(first, names));
   }
   fail(ErrorKind::run_file, "{}: two keys of {} name a {}: {}; expected exactly one", where, value.describe(), T::kPlugInKind, join(found));
 }

@@ -34,7 +34,10 @@ class Schedule {
   virtual bool warms_up() const { return false; }
   /// Whether factor() depends on total_steps: then `train.epochs` cannot change on resume.
   virtual bool depends_on_length() const { return true; }
-  /// Reduced metrics at the end of an epoch: "train.loss", "validation.accuracy", ...
+  /// The metric that `observe` waits for, such as "validation.loss", or empty.
+  virtual std::string monitor() const { return {}; }
+  /// Reduced metrics at the end of an epoch: "train.loss", "validation.accuracy", ...; those of the validation set are
+  /// absent in epochs that are not evaluated.
   virtual void observe(const std::map<std::string, double>&) {}
   virtual void visit(StateVisitor&) {}
 };

@@ -1,0 +1,26 @@
+// g *= min(1, max / (|g| + 1e-6)), |g| of each parameter tensor for itself. Pascanu et al. 2013; the epsilon is PyTorch's clip_grad_norm_.
+#include <algorithm>
+
+#include "core/train/clipping.h"
+
+namespace lockstep {
+namespace {
+
+class TensorNorm : public Clipping {
+ public:
+  explicit TensorNorm(Options& options) : most_(options.real("norm", {}, {.least = 0.0})) {
+    if (!(most_ > 0)) fail(ErrorKind::run_file, "{}\"norm\": expected a norm above 0, got {}", options.where("norm"), most_);
+  }
+  Scope scope() const override { return Scope::tensor; }
+  double factor(double norm) const override { return std::min(1.0, most_ / (norm + 1e-6)); }
+
+ private:
+  double most_;
+};
+
+const Register<Clipping> registered{{.name = "norm",
+                                     .summary = "scales each gradient tensor so that its norm stays within a bound",
+                                     .make = [](Options& options) { return std::make_unique<TensorNorm>(options); }}};
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/value.h"
+#include "core/train/program.h"
+#include "io/data_options.h"
+
+namespace lockstep {
+
+/// `[run]`
+struct RunOptions {
+  std::string directory;  ///< "runs/NAME" by default, NAME being the run file's without its ending
+  std::int64_t seed = 1;
+  RunMode mode = RunMode::exact;
+  int lanes = 16;
+  int threads = 1;  ///< of a rank; 0 for "auto": the processors of the node, shared by its ranks
+  enum class Precision { automatic, f32, bf16 } precision = Precision::automatic;
+  enum class IfExists { error, resume } if_exists = IfExists::error;
+};
+
+/// `[checkpoint]`; 0 is never.
+struct CheckpointOptions {
+  std::int64_t every_steps = 0;
+  std::int64_t every_epochs = 1;  ///< 0 by default where every_steps is given
+  std::int64_t keep = 3;
+  std::string best;  ///< "validation.accuracy", or empty
+};
+
+struct LearningRateOptions {
+  double peak = 0;
+  std::int64_t at_batch = 0;  ///< the global batch that `peak` is meant for; by default the run's own
+  enum class Scale { linear, sqrt, none } scale = Scale::linear;
+  /// The peak for this batch: peak * batch / at_batch (linear, Goyal et al. 2017), or its square root.
+  double effective_peak(std::int64_t global_batch) const;
+};
+
+struct EarlyStoppingOptions {
+  std::string monitor;  ///< "validation.loss"
+  std::int64_t patience = 5;
+  double min_delta = 0;
+  bool larger_is_better = false;
+  bool restore_best = true;
+};
+
+struct LogOptions {
+  std::int64_t every_steps = 50;
+  bool tensorboard = true;
+  std::string progress = "auto";  ///< "auto", "bar", "lines", "none"
+};
+
+/// `[train]`; exactly one of `epochs` and `steps` is set.
+struct TrainOptions {
+  std::int64_t epochs = 0, steps = 0;
+  double max_seconds = 0;  ///< 0: no limit
+  Value loss, optimizer, schedule;
+  std::optional<Value> clip;
+  LearningRateOptions learning_rate;
+  std::vector<Value> metrics;
+  std::optional<EarlyStoppingOptions> early_stopping;
+  LogOptions log;
+};
+
+/// `[evaluate]`
+struct EvaluateOptions {
+  std::int64_t every_epochs = 1;
+  std::int64_t global_batch = 0;  ///< by default that of training
+};
+
+/// Everything a run file says, checked. Plug-ins and `[model]` stay values: their owners read them.
+struct RunConfig {
+  RunOptions run;
+  CheckpointOptions checkpoint;
+  DataOptions data;
+  bool shuffle = true;
+  TrainOptions train;
+  EvaluateOptions evaluate;
+  Value model;
+  /// The whole tree with all defaults filled in: what `run.toml` in the run directory says. Read as a run file in the
+  /// same folder it gives the same configuration. What depends on the machine (data.memory) is filled in only if set.
+  Value resolved;
+};
+
+/// Checks a run file's tree, overrides applied. `path` is the run file: data paths are relative to its folder, and the
+/// default run directory has its name. `run_file` errors name file, line, column and the nearest known names. Plug-ins
+/// are tried once, so that their mistakes show here too, except layers, losses and metrics, which need shapes.
+RunConfig read_run_config(const Value& root, const std::string& path);
+
+/// Seconds of "90", "1h30m", "45s", "00:30:00" or a number; `run_file` error that begins with `where`.
+double parse_duration(const Value& value, const std::string& where);
+
+}  // namespace lockstep
