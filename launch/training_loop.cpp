@@ -86,7 +86,8 @@ void TrainingLoop::advance(const BatchPosition& at, const StepResult& result) {
 
 void TrainingLoop::finish_epoch(LoopRequest& request) {
   RunState& state = parts_.state;
-  metrics_ = parts_.evaluate ? parts_.evaluate() : Metrics{};
+  const bool evaluates = parts_.evaluate && (state.epoch + 1) % settings_.evaluate_every_epochs == 0;
+  metrics_ = evaluates ? parts_.evaluate() : Metrics{};
   metrics_["train.loss"] = state.epoch_weight_sum > 0 ? state.epoch_loss_sum / state.epoch_weight_sum : 0.0;
   const EpochInfo info{.step = state.step, .total_steps = total_steps(), .epoch = state.epoch, .metrics = metrics_, .seconds = epoch_seconds_,
                        .samples = parts_.source.samples()};

@@ -28,6 +28,7 @@ struct LoopSettings {
   double max_seconds = 0;            ///< 0: no limit
   std::int64_t save_every_steps = 0;   ///< 0: not by steps
   std::int64_t save_every_epochs = 1;  ///< 0: not by epochs
+  std::int64_t evaluate_every_epochs = 1;
   double peak_learning_rate = 0;
   double momentum = 0;  ///< where no schedule moves it
   std::int64_t global_batch = 0;
@@ -53,6 +54,7 @@ class TrainingLoop {
 
   /// Runs from where the state stands. Collective.
   Outcome run();
+  void evaluate_with(std::function<Metrics()> evaluate) { parts_.evaluate = std::move(evaluate); }
 
   std::int64_t steps_per_epoch() const;
   std::int64_t total_steps() const { return steps_per_epoch() * settings_.epochs; }

@@ -91,8 +91,10 @@ TEST(MakePlanTest, BucketsCoverTheArenaAndWaitForTheirLastGradient) {
   for (std::size_t s = 0; s < plan.training.segments.size(); ++s)
     for (int i = plan.training.segments[s].first; i < plan.training.segments[s].last; ++i)
       for (const PlanOperand& write : plan.training.instructions[static_cast<std::size_t>(i)].writes)
-        if (write.role == PlanRole::gradient)
-          EXPECT_GE(plan.training.bucket_ready[static_cast<std::size_t>(plan.parameters[static_cast<std::size_t>(write.index)].bucket)], static_cast<int>(s));
+        if (write.role == PlanRole::gradient) {
+          const auto bucket = static_cast<std::size_t>(plan.parameters[static_cast<std::size_t>(write.index)].bucket);
+          EXPECT_GE(plan.training.bucket_ready[bucket], static_cast<int>(s));
+        }
 }
 
 TEST(MakePlanTest, NoGradientOfTheInputIsComputed) {

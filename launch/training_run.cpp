@@ -1,0 +1,257 @@
+#include "launch/training_run.h"
+
+#include <fmt/format.h>
+
+#include <ostream>
+
+#include "core/base/hash.h"
+#include "core/base/text.h"
+#include "core/model/state_digest.h"
+#include "distributed/agree.h"
+#include "distributed/gathering_visitor.h"
+#include "distributed/start_up.h"
+#include "io/checkpoint_store.h"
+#include "io/snapshot_writer.h"
+#include "launch/engine.h"
+#include "launch/model_setup.h"
+#include "launch/profile.h"
+#include "launch/run_callbacks.h"
+#include "launch/run_data.h"
+#include "launch/run_directory.h"
+#include "launch/run_file.h"
+#include "launch/version.h"
+
+namespace lockstep {
+namespace {
+
+/// Plug-ins of the training side, made from the run file.
+struct Recipe {
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Schedule> schedule;
+  std::unique_ptr<Clipping> clipping;
+};
+
+Recipe make_recipe(const TrainOptions& train) {
+  Recipe recipe{.optimizer = make_plug_in<Optimizer>(train.optimizer), .schedule = make_plug_in<Schedule>(train.schedule)};
+  if (train.clip) recipe.clipping = make_plug_in<Clipping>(*train.clip);
+  return recipe;
+}
+
+LoopSettings loop_settings(const RunConfig& config, const Optimizer& optimizer) {
+  return {.epochs = config.train.epochs,
+          .stop_at_step = config.train.steps,
+          .max_seconds = config.train.max_seconds,
+          .save_every_steps = config.checkpoint.every_steps,
+          .save_every_epochs = config.checkpoint.every_epochs,
+          .evaluate_every_epochs = config.evaluate.every_epochs,
+          .peak_learning_rate = config.train.learning_rate.effective_peak(config.data.global_batch),
+          .momentum = optimizer.momentum(),
+          .global_batch = config.data.global_batch};
+}
+
+/// What must agree on all ranks, and what decides the bits.
+std::vector<StartUpFact> start_up_facts(const RunConfig& config, const RunData& data, const Plan& plan, const Backend& backend) {
+  const auto digest = [](const std::string& text) { return digest_hex(text.data(), text.size()); };
+  return {{.name = "program", .value = version_line(), .remedy = "start the same program on every node"},
+          {.name = "run file", .value = digest(write_run_text(config.resolved)), .remedy = "start all ranks with the same run file and overrides"},
+          {.name = "model", .value = digest(describe_plan(plan))},
+          {.name = "data", .value = data.train.digest() + (data.validation ? " " + data.validation->digest() : ""), .kind = ErrorKind::content,
+           .remedy = "every node must see the same files"},
+          {.name = "numerics", .value = backend.describe(),
+           .remedy = "use nodes of one kind, or set ONEDNN_MAX_CPU_ISA to what all have"}};
+}
+
+/// A run on this rank: everything is made in the order of the members.
+class TrainingRun {
+ public:
+  TrainingRun(const TrainingRequest& request, Communicator& ranks, std::ostream& out);
+  TrainingReport run();
+
+ private:
+  bool is_root() const { return ranks_.rank() == 0; }
+  void open_directory();
+  void resume();
+  void save(const TrainingLoop::Metrics& metrics);
+  void restore_best();
+  TrainingReport run_loop();
+  void record(RunPhase phase, int code = 0, const std::string& message = "");
+  CheckpointMeta meta(const TrainingLoop::Metrics& metrics) const;
+  VisitState gathered();
+
+  const TrainingRequest& request_;
+  const RunConfig& config_;
+  Communicator& ranks_;
+  std::ostream& out_;
+  Engine engine_;
+  RunPaths paths_;
+  std::unique_ptr<RunDirectory> directory_;  ///< rank 0 alone
+  bool resume_ = false;
+  RunData data_;
+  std::shared_ptr<const Plan> plan_;  // shared with programs and store
+  Recipe recipe_;
+  ParameterStore store_;
+  TrainingStep step_;
+  std::unique_ptr<Loader> training_, validation_;
+  std::unique_ptr<Evaluator> evaluator_;
+  RunState state_;
+  CheckpointStore checkpoints_;
+  SnapshotWriter writer_;
+  RunCallbacks callbacks_;
+  TrainingLoop loop_;
+  TrainingLoop::Metrics metrics_;
+};
+
+CheckpointPolicy checkpoint_policy(const RunConfig& config) {
+  CheckpointPolicy policy{.keep = config.checkpoint.keep, .best = config.checkpoint.best};
+  const auto& stopping = config.train.early_stopping;
+  if (stopping && stopping->restore_best) policy.best = stopping->monitor;
+  policy.larger_is_better = stopping && policy.best == stopping->monitor ? stopping->larger_is_better : !policy.best.ends_with("loss");
+  return policy;
+}
+
+}  // namespace
+
+TrainingReport run_training(const TrainingRequest& request, Communicator& ranks, std::ostream& out) {
+  return TrainingRun(request, ranks, out).run();
+}
+
+namespace {
+
+TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, std::ostream& out)
+    : request_(request),
+      config_(request.config),
+      ranks_(ranks),
+      out_(out),
+      engine_(make_engine(config_.run, ranks)),
+      paths_{config_.run.directory},
+      data_((open_directory(), load_run_data(config_))),
+      plan_(compile_model(config_, data_.train.batch_fields(activation_dtype(choose_precision(config_.run, *engine_.backend))),
+                          choose_precision(config_.run, *engine_.backend))),
+      recipe_(make_recipe(config_.train)),
+      store_((compare_facts(ranks, start_up_facts(config_, data_, *plan_, *engine_.backend)), plan_), static_cast<std::uint64_t>(config_.run.seed),
+             recipe_.optimizer->slots()),
+      step_({.plan = plan_, .backend = *engine_.backend, .mode = engine_.mode, .share = engine_.share, .statistics = *engine_.statistics,
+             .gradients = *engine_.gradients, .optimizer = *recipe_.optimizer, .clipping = recipe_.clipping.get(), .store = store_}),
+      training_(training_loader(data_, config_, *plan_, engine_.share)),
+      state_{.store = store_, .schedule = *recipe_.schedule, .callbacks = {}, .seed = config_.run.seed,
+             .carried = make_carried(*plan_, engine_.share.lanes.count() * plan_->lane_rows()),
+             .first_row = engine_.share.lanes.first * plan_->lane_rows(), .total_rows = plan_->options.lanes * plan_->lane_rows()},
+      checkpoints_(paths_.checkpoints(), checkpoint_policy(config_)),
+      writer_([this](const CheckpointMeta& about, const Snapshot& copy) { checkpoints_.save(about, copy); }),
+      loop_(loop_settings(config_, *recipe_.optimizer),
+            {.source = *training_, .step = step_, .state = state_, .ranks = ranks, .evaluate = {},
+             .save = [this](const TrainingLoop::Metrics& metrics) { save(metrics); }, .restore_best = [this] { restore_best(); },
+             .stop_requested = request.stop_requested}) {
+  if (data_.validation) {
+    validation_ = evaluation_loader(*data_.validation, *plan_, engine_.share);
+    evaluator_ = std::make_unique<Evaluator>(plan_, *engine_.backend, engine_.mode, engine_.share, *engine_.statistics);
+    loop_.evaluate_with([this] {
+      TrainingLoop::Metrics result;
+      for (const auto& [name, value] : evaluator_->run(*validation_, store_.view(), store_.states())) result["validation." + name] = value;
+      return result;
+    });
+  }
+  step_.program().profile(request.profile);
+}
+
+/// Rank 0 alone touches the directory; what it finds all ranks hear.
+void TrainingRun::open_directory() {
+  agree_on(ranks_, [&] {
+    if (!is_root()) return;
+    const bool may_resume = request_.resume || config_.run.if_exists == RunOptions::IfExists::resume;
+    directory_ = std::make_unique<RunDirectory>(paths_.directory, may_resume ? IfExists::resume : IfExists::error);
+    resume_ = directory_->holds_run();
+  });
+  std::uint8_t resume = resume_ ? 1 : 0;
+  ranks_.broadcast(&resume, 1, 0);
+  resume_ = resume != 0;
+}
+
+VisitState TrainingRun::gathered() {
+  return [this](StateVisitor& visitor) {
+    GatheringVisitor whole(ranks_, visitor);
+    state_.visit(whole);
+  };
+}
+
+void TrainingRun::resume() {
+  std::string path, note;
+  agree_on(ranks_, [&] {
+    if (!is_root() || !resume_) return;
+    const auto found = checkpoints_.find_latest();
+    if (found) path = found->path, note = found->note;
+  });
+  path = broadcast_text(ranks_, path);
+  if (path.empty()) return;
+  const CheckpointMeta about = load_checkpoint(path, gathered());
+  store_.commit();
+  if (!is_root()) return;
+  if (!note.empty()) callbacks_.note(note);
+  if (about.fingerprint != engine_.backend->describe())
+    callbacks_.note(fmt::format("resume: saved on \"{}\", now on \"{}\": equal to rounding, not in bits", about.fingerprint, engine_.backend->describe()));
+  callbacks_.note(fmt::format("resume: from step {} of {} ({})", format_count(state_.step), format_count(loop_.total_steps()), path));
+}
+
+CheckpointMeta TrainingRun::meta(const TrainingLoop::Metrics& metrics) const {
+  return {.step = state_.step, .epoch = state_.epoch, .created_by = version_line(), .fingerprint = engine_.backend->describe(),
+          .run_file = write_run_text(config_.resolved), .metrics = metrics};
+}
+
+/// Gathering is collective; rank 0 alone writes, behind training.
+void TrainingRun::save(const TrainingLoop::Metrics& metrics) {
+  metrics_ = metrics;
+  if (is_root()) {
+    writer_.save(meta(metrics), gathered());
+    record(RunPhase::running);
+  } else {
+    DigestVisitor unused;
+    gathered()(unused);
+  }
+}
+
+void TrainingRun::restore_best() {
+  if (is_root()) writer_.wait();
+  const std::string path = broadcast_text(ranks_, is_root() ? checkpoints_.best_path().value_or("") : "");
+  if (path.empty()) return;
+  load_checkpoint(path, [this](StateVisitor& visitor) { store_.visit_weights(visitor); }, SnapshotMatch::subset);
+  store_.commit();
+  if (is_root()) callbacks_.note(fmt::format("early stopping: the best weights are back ({})", path));
+}
+
+void TrainingRun::record(RunPhase phase, int code, const std::string& message) {
+  if (directory_)
+    write_record(paths_, {.phase = phase, .step = state_.step, .total_steps = loop_.total_steps(), .epoch = state_.epoch, .exit_code = code, .message = message});
+}
+
+TrainingReport TrainingRun::run() {
+  try {
+    return run_loop();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::stopped) record(RunPhase::failed, static_cast<int>(error.kind()), error.what());
+    throw;
+  }
+}
+
+TrainingReport TrainingRun::run_loop() {
+  callbacks_ = make_run_callbacks({.config = config_, .progress = request_.progress, .paths = paths_, .root = is_root(), .out = out_, .state = state_,
+                                   .plan = *plan_, .ranks = ranks_, .backend = *engine_.backend, .total_steps = loop_.total_steps()});
+  state_.callbacks = callbacks_.list();
+  resume();
+  callbacks_.begin(state_.step);
+  if (is_root() && !resume_) write_run_file(paths_, config_);
+  record(RunPhase::running);
+  TrainingReport report{.outcome = loop_.run()};
+  agree_on(ranks_, [&] {
+    if (is_root()) writer_.wait();
+  });
+  report.step = state_.step;
+  report.digest = state_digest(gathered());
+  report.metrics = metrics_;
+  if (request_.profile) report.profile = describe_profile(step_.program(), state_.step);
+  record(report.outcome == Outcome::finished ? RunPhase::done : RunPhase::stopped);
+  callbacks_.end(report.outcome == Outcome::finished ? "done" : "stopped");
+  return report;
+}
+
+}  // namespace
+}  // namespace lockstep
