@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/model/graph.h"
+#include "core/train/program.h"
+#include "core/train/training_step.h"
+#include "distributed/communicator.h"
+
+namespace lockstep::test {
+
+/// A short training of a graph on made-up samples, without run files: what the executor's tests compare.
+struct SmallTraining {
+  std::function<Graph(Dtype)> graph;  ///< given the dtype of activations
+  std::int64_t global_batch = 13;
+  int lanes = 8;
+  std::int64_t samples = 30;
+  int steps = 5;
+  int threads = 1;
+  RunMode mode = RunMode::exact;
+  Precision precision = Precision::f32;
+  double learning_rate = 0.05;
+  std::function<void(ParameterStore&)> prepare;  ///< called before the first step
+};
+
+struct SmallResult {
+  std::string digest;
+  std::vector<double> losses;
+  std::vector<float> parameters;
+  std::vector<float> gradients;  ///< of the last step
+  std::map<std::string, double> metrics;
+};
+
+/// On the ranks of a communicator; every rank returns the same.
+SmallResult train(const SmallTraining& training, Communicator& ranks);
+/// On ranks that are threads; the result of rank 0.
+SmallResult train_on(int ranks, const SmallTraining& training);
+
+/// conv, norm, relu, a residual with a norm, dropout, global average pool, dense, cross-entropy, accuracy.
+Graph small_residual_network(Dtype dtype);
+
+}  // namespace lockstep::test
