@@ -54,6 +54,10 @@ bool Options::boolean(std::string_view key, std::optional<bool> fallback) {
   return std::get<bool>(value->data());
 }
 
+void Options::expect_true(std::string_view key) {
+  if (!boolean(key, true)) fail(ErrorKind::run_file, "{}\"{}\": expected true, got false", where(key), key);
+}
+
 std::string Options::text(std::string_view key, std::optional<std::string> fallback) {
   const Value* value = read(key);
   if (!value && fallback) return *fallback;

@@ -40,6 +40,8 @@ class Options {
   std::vector<double> reals(std::string_view key, std::optional<std::vector<double>> fallback = {});
   /// An integer, or a list of `count` integers; one integer stands for all.
   std::vector<std::int64_t> integers(std::string_view key, std::size_t count, std::optional<std::int64_t> fallback = {}, IntegerRange range = {});
+  /// The main option of a plug-in that has none: `true`, as a bare name gives it.
+  void expect_true(std::string_view key);
   /// The raw entry, marked as read, or nullptr.
   const Value* take(std::string_view key);
   bool has(std::string_view key) const { return table_.find(key) != nullptr; }

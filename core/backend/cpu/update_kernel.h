@@ -1,0 +1,85 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/backend/cpu/register.h"
+#include "core/backend/cpu/simd.h"
+#include "core/base/registry.h"
+
+namespace lockstep {
+
+namespace cpu {
+
+/// An optimizer's rule as a kernel over a run of elements. Reads the gradient; writes the parameters and then each slot.
+/// The gradient is multiplied by the step's gradient_scale and then clamped to +-clip_value where that is above 0.
+template <class Rule>
+class UpdateKernel : public Kernel {
+ public:
+  explicit UpdateKernel(const OpSpec& op) : rule_(op.attributes) {
+    require(op.reads.size() == 1 && op.writes.size() == 1 + Rule::kSlots, "{}: expected a gradient, parameters and {} slots", op.op,
+            Rule::kSlots);
+    const double clip = op.attributes.has("clip_value") ? op.attributes.real("clip_value") : 0.0;
+    if (clip > 0.0) bound_ = static_cast<float>(clip);
+  }
+
+  void run(const KernelCall& call) const override {
+    if (!call.step->finite) return;
+    const typename Rule::Factors factors = rule_.factors(*call.step);
+    const float scale = call.step->gradient_scale, bound = bound_;
+    const float* const gradients = static_cast<const float*>(call.reads[0]);
+    float* const parameters = static_cast<float*>(call.writes[0]);
+    std::array<float*, kKept> slots{};
+    for (std::size_t s = 0; s < Rule::kSlots; ++s) slots[s] = static_cast<float*>(call.writes[1 + s]);
+    const std::int64_t elements = call.rows;
+    dispatch([=]() LOCKSTEP_INLINE {
+#pragma omp simd
+      for (std::int64_t i = 0; i < elements; ++i) {
+        float g = gradients[i] * scale;
+        g = g > bound ? bound : g;
+        g = g < -bound ? -bound : g;
+        float w = parameters[i], kept[kKept] = {};
+        for (std::size_t s = 0; s < Rule::kSlots; ++s) kept[s] = slots[s][i];
+        Rule::update(factors, w, g, kept);
+        for (std::size_t s = 0; s < Rule::kSlots; ++s) slots[s][i] = kept[s];
+        parameters[i] = w;
+      }
+    });
+  }
+  std::string implementation() const override { return std::string("own ") + simd_level_name(); }
+
+ private:
+  static constexpr std::size_t kKept = Rule::kSlots > 0 ? Rule::kSlots : 1;
+  Rule rule_;
+  float bound_ = std::numeric_limits<float>::infinity();
+};
+
+}  // namespace cpu
+
+/// The last line of an optimizer's file: registers the plug-in and the kernels of its rules. Other backends have a header
+/// of this name that registers their kernels alone. A rule is element-wise and written once:
+///   static constexpr std::string_view kOp;  static constexpr std::size_t kSlots;
+///   explicit Rule(const Attributes&);                                     // constants, on the host
+///   struct Factors;  LOCKSTEP_FORMULA Factors factors(const StepBlock&) const;   // once a call
+///   LOCKSTEP_FORMULA static void update(const Factors&, float& w, float g, float* slots);
+template <class Interface, class PlugIn, class... Rules>
+struct RegisterUpdates {
+  RegisterUpdates(const std::string& name, const std::string& summary, std::source_location at = std::source_location::current())
+      : plug_in({.name = name, .summary = summary, .make = [](Options& options) { return std::make_unique<PlugIn>(options); }}, at) {
+    (add<Rules>(), ...);
+  }
+  Register<Interface> plug_in;
+
+ private:
+  template <class Rule>
+  static void add() {
+    const cpu::RegisterKernel kernel(std::string(Rule::kOp),
+                                     [](const OpSpec& op) { return std::make_unique<cpu::UpdateKernel<Rule>>(op); });
+  }
+};
+
+}  // namespace lockstep

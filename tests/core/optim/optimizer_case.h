@@ -1,0 +1,105 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/backend/cpu/cpu_backend.h"
+#include "core/train/optimizer.h"
+#include "tests/support/error_text.h"
+#include "tests/support/layer_case.h"
+
+namespace lockstep::test {
+
+/// Runs an optimizer's kernel on a few weights, with the arguments that a training step gives it.
+class OptimizerCase {
+ public:
+  explicit OptimizerCase(std::unique_ptr<Optimizer> optimizer, double clip_value = 0.0,
+                         std::vector<float> start = {0.5f, -1.25f, 2.0f, 0.0f})
+      : weights(std::move(start)), slots(optimizer->slots().size(), std::vector<float>(weights.size(), 0.0f)) {
+    const TensorSpec element{Shape{}, Dtype::f32};
+    OpSpec spec{.op = optimizer->op(), .layer = "optimizer", .kind = PhaseKind::once, .attributes = optimizer->attributes()};
+    spec.reads = {{Role::parameter_gradient, element}};
+    spec.writes.assign(1 + slots.size(), {Role::parameter, element});
+    spec.attributes.set("weight_decay", optimizer->weight_decay());
+    spec.attributes.set("clip_value", clip_value);
+    kernel_ = cpu::CpuBackend(1).make(spec);
+  }
+
+  void update(const std::vector<float>& gradients, StepBlock step) { update_part(gradients, step, 0, weights.size()); }
+  /// Elements [first, last) alone.
+  void update_part(const std::vector<float>& gradients, const StepBlock& step, std::size_t first, std::size_t last) {
+    const void* reads[] = {gradients.data() + first};
+    std::vector<void*> writes = {weights.data() + first};
+    for (auto& slot : slots) writes.push_back(slot.data() + first);
+    kernel_->run({.reads = reads, .writes = writes, .rows = static_cast<std::int64_t>(last - first), .step = &step});
+  }
+
+  std::vector<float> weights;
+  std::vector<std::vector<float>> slots;
+
+ private:
+  std::unique_ptr<Kernel> kernel_;
+};
+
+/// The gradient of step `step` (from 0) in tests/golden/optimizers.py.
+inline std::vector<float> golden_gradient(int step, std::size_t count = 4) {
+  std::vector<float> values(count);
+  for (std::size_t i = 0; i < count; ++i) values[i] = (static_cast<float>((i * 7 + static_cast<std::size_t>(step) * 3) % 11) - 5) / 8;
+  return values;
+}
+
+inline StepBlock golden_step(int step) {
+  constexpr float kRates[] = {0.1f, 0.05f, 0.2f, 0.025f, 0.1f}, kMomenta[] = {0.9f, 0.8f, 0.95f, 0.85f, 0.9f};
+  return {.step = step, .updates = step + 1, .learning_rate = kRates[step], .momentum = kMomenta[step]};
+}
+
+/// The five steps of tests/golden/optimizers.py.
+inline void compare_optimizer(std::unique_ptr<Optimizer> optimizer, const std::vector<double>& expected, double tolerance = 5e-7) {
+  OptimizerCase c(std::move(optimizer));
+  for (int step = 0; step < 5; ++step) c.update(golden_gradient(step), golden_step(step));
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(static_cast<double>(c.weights[i]), expected[i], tolerance) << i;
+}
+
+/// What every optimizer's kernel must do with the step's arguments; `make` gives the optimizer afresh.
+template <class Make>
+void check_optimizer(const Make& make) {
+  const std::vector<float> gradient = golden_gradient(1);
+  OptimizerCase skipped(make());
+  const auto start = skipped.weights;
+  StepBlock overflowed = golden_step(0);
+  overflowed.finite = 0;
+  skipped.update(gradient, overflowed);
+  EXPECT_EQ(skipped.weights, start) << "an update that is not finite is skipped";
+  for (const auto& slot : skipped.slots) EXPECT_EQ(slot, std::vector<float>(4, 0.0f));
+
+  OptimizerCase scaled(make()), plain(make());
+  StepBlock quarter = golden_step(0);
+  quarter.gradient_scale = 0.25f;
+  std::vector<float> four_times = gradient;
+  for (float& g : four_times) g *= 4;
+  scaled.update(four_times, quarter);
+  plain.update(gradient, golden_step(0));
+  EXPECT_EQ(scaled.weights, plain.weights) << "the gradient is scaled first";
+
+  OptimizerCase clipped(make(), 0.25), by_hand(make());
+  StepBlock half = golden_step(0);
+  half.gradient_scale = 0.5f;
+  clipped.update({0.75f, -3.0f, 0.25f, -0.5f}, half);
+  by_hand.update({0.25f, -0.25f, 0.125f, -0.25f}, golden_step(0));
+  EXPECT_EQ(clipped.weights, by_hand.weights) << "then each element is clamped";
+
+  const std::vector<float> many(101, 0.75f);
+  OptimizerCase whole(make(), 0.0, many), parts(make(), 0.0, many);
+  for (int step = 0; step < 3; ++step) {
+    const auto long_gradient = golden_gradient(step, 101);
+    whole.update(long_gradient, golden_step(step));
+    for (const auto& [first, last] : std::vector<std::pair<std::size_t, std::size_t>>{{0, 1}, {1, 40}, {40, 101}})
+      parts.update_part(long_gradient, golden_step(step), first, last);
+  }
+  EXPECT_EQ(whole.weights, parts.weights) << "bits do not depend on the blocks";
+}
+
+}  // namespace lockstep::test
