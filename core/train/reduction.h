@@ -25,8 +25,8 @@ class StatisticsReducer {
  public:
   virtual ~StatisticsReducer() = default;
   /// `lanes` are this rank's, of `total_lanes`. All parts travel in one collective. In `exact` mode the sums follow
-  /// the lane tree of each group. In `fast` mode `lanes` still counts them, but `local` holds one partial for each
-  /// `StatisticPart::group_lanes` group that this rank has lanes of.
+  /// the lane tree of each group. In `fast` mode `local` has the same layout: the slot of the first lane of each piece
+  /// that ran as one holds the whole piece, the others hold zeros.
   virtual void reduce(std::span<const StatisticPart> parts, LaneSpan lanes, int total_lanes, StreamView stream) = 0;
 };
 
