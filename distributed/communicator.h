@@ -34,7 +34,8 @@ class Communicator {
   /// place in `receive`.
   virtual void all_gather(const void* send, void* receive, std::span<const std::size_t> bytes) = 0;
   /// Rank r sends send_bytes[s] bytes to s (parts follow each other in `send`) and receives receive_bytes[s] from s.
-  virtual void all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive, std::span<const std::size_t> receive_bytes) = 0;
+  virtual void all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive,
+                          std::span<const std::size_t> receive_bytes) = 0;
   /// A group of the ranks of one colour, in rank order. Collective.
   virtual std::unique_ptr<Communicator> split(int colour) = 0;
 

@@ -27,7 +27,8 @@ void GatheringVisitor::positional(std::string_view name, TensorView value, std::
   Tensor whole({row.shape.with_leading(total_rows), row.dtype});
   communicator_.all_gather(value.data, whole.view().data, bytes);
   inner_.tensor(name, whole.view());
-  if (value.spec.bytes() > 0) std::memcpy(value.data, whole.as<std::byte>() + static_cast<std::size_t>(first_row) * row.bytes(), value.spec.bytes());
+  if (value.spec.bytes() > 0)
+    std::memcpy(value.data, whole.as<std::byte>() + static_cast<std::size_t>(first_row) * row.bytes(), value.spec.bytes());
 }
 
 }  // namespace lockstep

@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 std::vector<std::string> candidates(const std::string& file) {
   std::vector<fs::path> folders;
   Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&open_plug_in), &info) != 0 && info.dli_fname) folders.push_back(fs::path(info.dli_fname).parent_path());
+  if (dladdr(reinterpret_cast<const void*>(&open_plug_in), &info) != 0 && info.dli_fname)
+    folders.push_back(fs::path(info.dli_fname).parent_path());
   std::error_code ignored;
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
   if (!program.empty()) folders.push_back(program.parent_path().parent_path() / "lib");
@@ -41,9 +42,12 @@ void* open_plug_in(const std::string& file, const char* entry) {
   if (!library) fail(ErrorKind::usage, "plug-in: \"{}\" does not load: {}", path, dlerror());
   const auto build = reinterpret_cast<const char* (*)()>(dlsym(library, "lockstep_plug_in_build"));
   void* function = dlsym(library, entry);
-  if (!build || !function) fail(ErrorKind::usage, "plug-in: \"{}\" is no lockstep plug-in: expected the functions \"lockstep_plug_in_build\" and \"{}\"", path, entry);
+  if (!build || !function)
+    fail(ErrorKind::usage, "plug-in: \"{}\" is no lockstep plug-in: expected the functions \"lockstep_plug_in_build\" and \"{}\"", path,
+         entry);
   if (std::string(build()) != kPlugInBuild)
-    fail(ErrorKind::usage, "plug-in: \"{}\": expected build \"{}\", got \"{}\"; build it again from this version's source", path, kPlugInBuild, build());
+    fail(ErrorKind::usage, "plug-in: \"{}\": expected build \"{}\", got \"{}\"; build it again from this version's source", path,
+         kPlugInBuild, build());
   return function;
 }
 

@@ -13,8 +13,10 @@ void SelfCommunicator::all_gather(const void* send, void* receive, std::span<con
   if (send != receive && bytes[0] > 0) std::memcpy(receive, send, bytes[0]);
 }
 
-void SelfCommunicator::all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive, std::span<const std::size_t> receive_bytes) {
-  require(send_bytes.size() == 1 && receive_bytes.size() == 1 && send_bytes[0] == receive_bytes[0], "all_to_all: expected one equal size on both sides");
+void SelfCommunicator::all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive,
+                                  std::span<const std::size_t> receive_bytes) {
+  require(send_bytes.size() == 1 && receive_bytes.size() == 1 && send_bytes[0] == receive_bytes[0],
+          "all_to_all: expected one equal size on both sides");
   if (send_bytes[0] > 0) std::memcpy(receive, send, send_bytes[0]);
 }
 

@@ -18,7 +18,8 @@ class SelfCommunicator : public Communicator {
   void all_reduce_sum(float*, std::int64_t) override {}
   void all_reduce_sum(double*, std::int64_t) override {}
   void all_gather(const void* send, void* receive, std::span<const std::size_t> bytes) override;
-  void all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive, std::span<const std::size_t> receive_bytes) override;
+  void all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive,
+                  std::span<const std::size_t> receive_bytes) override;
   std::unique_ptr<Communicator> split(int colour) override;
   /// Nobody else to take along: the caller ends by itself.
   void abort(int code) override;

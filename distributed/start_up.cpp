@@ -18,7 +18,8 @@ void compare(const StartUpFact& fact, const std::vector<std::string>& values) {
   }
   if (held.size() == 1) return;
   std::vector<std::string> parts;
-  for (const auto& [value, ranks] : held) parts.push_back(fmt::format("{} {} \"{}\"", rank_list(ranks), ranks.size() == 1 ? "has" : "have", value));
+  for (const auto& [value, ranks] : held)
+    parts.push_back(fmt::format("{} {} \"{}\"", rank_list(ranks), ranks.size() == 1 ? "has" : "have", value));
   const std::string remedy = fact.remedy.empty() ? "" : "; " + fact.remedy;
   fail(fact.kind, "start-up: the ranks differ in \"{}\": {}{}", fact.name, join(parts), remedy);
 }

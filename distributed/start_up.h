@@ -10,10 +10,10 @@ namespace lockstep {
 
 /// Something that must be equal on all ranks before the first step.
 struct StartUpFact {
-  std::string name;   ///< "run file", "model", "data index", "numerics", "seed", ...
-  std::string value;  ///< a digest or a short text
+  std::string name;                   ///< "run file", "model", "data index", "numerics", "seed", ...
+  std::string value;                  ///< a digest or a short text
   ErrorKind kind = ErrorKind::usage;  ///< of the error when ranks differ
-  std::string remedy;  ///< ends the message; may be empty
+  std::string remedy;                 ///< ends the message; may be empty
 };
 
 /// Collective, the first of a job. Every rank gives the same facts in the same order. A difference is an error on every

@@ -31,7 +31,9 @@ void ThreadCommunicator::same_sizes(const char* what, std::span<const std::size_
       mismatch(fmt::format("{}: ranks {} and {} give different sizes", what, rank_, r));
 }
 
-void ThreadCommunicator::barrier() { exchange("barrier", nullptr, {}, [] {}); }
+void ThreadCommunicator::barrier() {
+  exchange("barrier", nullptr, {}, [] {});
+}
 
 void ThreadCommunicator::broadcast(void* data, std::size_t bytes, int root) {
   require(root >= 0 && root < size(), "broadcast: expected a root below {}, got {}", size(), root);
@@ -69,7 +71,8 @@ void ThreadCommunicator::all_gather(const void* send, void* receive, std::span<c
   });
 }
 
-void ThreadCommunicator::all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive, std::span<const std::size_t> receive_bytes) {
+void ThreadCommunicator::all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive,
+                                    std::span<const std::size_t> receive_bytes) {
   const auto ranks = static_cast<std::size_t>(size());
   require(send_bytes.size() == ranks && receive_bytes.size() == ranks, "all_to_all: expected {} sizes each way", ranks);
   exchange("all_to_all", send, {send_bytes.begin(), send_bytes.end()}, [&] {
@@ -80,7 +83,8 @@ void ThreadCommunicator::all_to_all(const void* send, std::span<const std::size_
       std::size_t skip = 0;
       for (int s = 0; s < rank_; ++s) skip += theirs[static_cast<std::size_t>(s)];
       if (theirs[static_cast<std::size_t>(rank_)] != part)
-        mismatch(fmt::format("all_to_all: rank {} sends {} bytes to rank {}, which expects {}", r, theirs[static_cast<std::size_t>(rank_)], rank_, part));
+        mismatch(fmt::format("all_to_all: rank {} sends {} bytes to rank {}, which expects {}", r, theirs[static_cast<std::size_t>(rank_)],
+                             rank_, part));
       if (part > 0) std::memcpy(to, static_cast<const std::byte*>(post(r).send) + skip, part);
       to += part;
     }
@@ -105,7 +109,9 @@ std::unique_ptr<Communicator> ThreadCommunicator::split(int colour) {
   return result;
 }
 
-void ThreadCommunicator::abort(int code) { group_->job->fail_all(fmt::format("threads: rank {} ended the job with exit code {}", rank_, code)); }
+void ThreadCommunicator::abort(int code) {
+  group_->job->fail_all(fmt::format("threads: rank {} ended the job with exit code {}", rank_, code));
+}
 
 void run_ranks(int ranks, const std::function<void(Communicator&)>& work, std::chrono::milliseconds limit) {
   const auto job = std::make_shared<ThreadJob>();

@@ -28,7 +28,7 @@ class ThreadGroup {
   struct Post {
     const char* what = nullptr;  ///< null: outside
     const void* send = nullptr;
-    std::vector<std::size_t> bytes;  ///< to each rank, or one entry
+    std::vector<std::size_t> bytes;      ///< to each rank, or one entry
     std::shared_ptr<ThreadGroup> group;  ///< a split's new group: owned by its ranks together
     int colour = 0;
   };
@@ -68,7 +68,8 @@ class ThreadCommunicator : public Communicator {
   void all_reduce_sum(float* data, std::int64_t count) override;
   void all_reduce_sum(double* data, std::int64_t count) override;
   void all_gather(const void* send, void* receive, std::span<const std::size_t> bytes) override;
-  void all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive, std::span<const std::size_t> receive_bytes) override;
+  void all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive,
+                  std::span<const std::size_t> receive_bytes) override;
   std::unique_ptr<Communicator> split(int colour) override;
   void abort(int code) override;
 

@@ -8,8 +8,8 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t kSliceUnit = 16;   // floats: a cache line
-constexpr std::int64_t kBlock = 4096;     // floats: a fold of several nodes stays in the first cache level
+constexpr std::int64_t kSliceUnit = 16;  // floats: a cache line
+constexpr std::int64_t kBlock = 4096;    // floats: a fold of several nodes stays in the first cache level
 
 float* grown(HostBuffer& buffer, std::int64_t elements) {
   const std::size_t bytes = static_cast<std::size_t>(elements) * sizeof(float);
@@ -23,8 +23,10 @@ void copy(float* to, const float* from, std::int64_t count) {
 
 }  // namespace
 
-TreeGradientSynchronizer::TreeGradientSynchronizer(Communicator& communicator, int total_lanes) : communicator_(communicator), total_lanes_(total_lanes) {
-  for (int r = 0; r < communicator.size(); ++r) nodes_of_rank_.push_back(cover(lanes_of_rank(total_lanes, r, communicator.size()), total_lanes));
+TreeGradientSynchronizer::TreeGradientSynchronizer(Communicator& communicator, int total_lanes)
+    : communicator_(communicator), total_lanes_(total_lanes) {
+  for (int r = 0; r < communicator.size(); ++r)
+    nodes_of_rank_.push_back(cover(lanes_of_rank(total_lanes, r, communicator.size()), total_lanes));
 }
 
 TreeGradientSynchronizer::Slice TreeGradientSynchronizer::slice_of(int rank, std::int64_t elements) const {
@@ -36,7 +38,8 @@ TreeGradientSynchronizer::Slice TreeGradientSynchronizer::slice_of(int rank, std
 void TreeGradientSynchronizer::reduce(int bucket, std::int64_t elements, std::span<const NodeGradient> nodes, float* result, StreamView) {
   const int rank = communicator_.rank();
   const std::vector<LaneSpan>& expected = nodes_of_rank_[static_cast<std::size_t>(rank)];
-  require(std::equal(nodes.begin(), nodes.end(), expected.begin(), expected.end(), [](const NodeGradient& a, LaneSpan b) { return a.node == b; }),
+  require(std::equal(nodes.begin(), nodes.end(), expected.begin(), expected.end(),
+                     [](const NodeGradient& a, LaneSpan b) { return a.node == b; }),
           "gradients: bucket {}: the nodes of rank {} are not those of the lane tree", bucket, rank);
   trade(elements, nodes);
   const Slice mine = slice_of(rank, elements);
@@ -57,7 +60,8 @@ void TreeGradientSynchronizer::trade(std::int64_t elements, std::span<const Node
     const Slice theirs = slice_of(r, elements);
     const std::int64_t sends = r == rank ? 0 : static_cast<std::int64_t>(nodes.size()) * theirs.count();
     const std::int64_t receives = r == rank ? 0 : static_cast<std::int64_t>(nodes_of_rank_[static_cast<std::size_t>(r)].size()) * mine;
-    for (std::size_t n = 0; n < nodes.size() && r != rank; ++n, to += theirs.count()) copy(to, nodes[n].data + theirs.first, theirs.count());
+    for (std::size_t n = 0; n < nodes.size() && r != rank; ++n, to += theirs.count())
+      copy(to, nodes[n].data + theirs.first, theirs.count());
     send_bytes.push_back(static_cast<std::size_t>(sends) * sizeof(float));
     receive_bytes.push_back(static_cast<std::size_t>(receives) * sizeof(float));
     received += receives;

@@ -9,8 +9,8 @@ namespace lockstep {
 
 void TreeStatisticsReducer::reduce(std::span<const StatisticPart> parts, LaneSpan lanes, int total_lanes, StreamView) {
   const int ranks = communicator_.size();
-  require(lanes == lanes_of_rank(total_lanes, communicator_.rank(), ranks), "statistics: rank {} of {} has the lanes {} to {} of {}", communicator_.rank(),
-          ranks, lanes.first, lanes.last, total_lanes);
+  require(lanes == lanes_of_rank(total_lanes, communicator_.rank(), ranks), "statistics: rank {} of {} has the lanes {} to {} of {}",
+          communicator_.rank(), ranks, lanes.first, lanes.last, total_lanes);
   fold_mine(parts, lanes, total_lanes);
   bytes_.assign(static_cast<std::size_t>(ranks), 0);
   std::size_t doubles = 0;
@@ -62,7 +62,8 @@ void TreeStatisticsReducer::fold_all(std::span<const StatisticPart> parts, int t
       scratch_.clear();
       int group_lanes = 0;
       for (Cursor& cursor : cursors) {
-        if (cursor.next == cursor.pieces.size() || cursor.pieces[cursor.next].part != p || cursor.pieces[cursor.next].group != group) continue;
+        if (cursor.next == cursor.pieces.size() || cursor.pieces[cursor.next].part != p || cursor.pieces[cursor.next].group != group)
+          continue;
         const LanePiece& piece = cursor.pieces[cursor.next++];
         group_lanes = piece.group_lanes;
         const std::vector<LaneSpan> theirs = cover(piece.lanes, group_lanes);

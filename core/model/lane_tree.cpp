@@ -30,7 +30,8 @@ void combine_moments(double* into, const double* right, std::int64_t size) {
 }  // namespace
 
 LaneSpan lanes_of_rank(int lanes, int rank, int ranks) {
-  require(ranks > 0 && rank >= 0 && rank < ranks && lanes >= 0, "lanes: expected a rank below {} and lanes, got rank {} and {} lanes", ranks, rank, lanes);
+  require(ranks > 0 && rank >= 0 && rank < ranks && lanes >= 0, "lanes: expected a rank below {} and lanes, got rank {} and {} lanes",
+          ranks, rank, lanes);
   const auto bound = [&](int r) { return static_cast<int>(std::int64_t{r} * lanes / ranks); };
   return {bound(rank), bound(rank + 1)};
 }
@@ -38,7 +39,8 @@ LaneSpan lanes_of_rank(int lanes, int rank, int ranks) {
 bool are_siblings(LaneSpan left, LaneSpan right, int lanes) {
   const int size = left.count();
   const bool power_of_two = size > 0 && (size & (size - 1)) == 0;
-  return power_of_two && left.first % (2 * size) == 0 && right.first == left.last && right.count() > 0 && right.last == std::min(right.first + size, lanes);
+  return power_of_two && left.first % (2 * size) == 0 && right.first == left.last && right.count() > 0 &&
+         right.last == std::min(right.first + size, lanes);
 }
 
 std::vector<LaneSpan> cover(LaneSpan span, int lanes) {

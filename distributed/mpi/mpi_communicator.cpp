@@ -37,7 +37,8 @@ void MpiCommunicator::barrier() { check(MPI_Barrier(comm_), "MPI_Barrier"); }
 
 void MpiCommunicator::broadcast(void* data, std::size_t bytes, int root) {
   for (std::size_t at = 0; at < bytes; at += largest_)
-    check(MPI_Bcast(static_cast<std::byte*>(data) + at, static_cast<int>(std::min(largest_, bytes - at)), MPI_BYTE, root, comm_), "MPI_Bcast");
+    check(MPI_Bcast(static_cast<std::byte*>(data) + at, static_cast<int>(std::min(largest_, bytes - at)), MPI_BYTE, root, comm_),
+          "MPI_Bcast");
 }
 
 void MpiCommunicator::sum(void* data, std::int64_t count, MPI_Datatype type, std::size_t item_bytes) {
@@ -77,10 +78,12 @@ void MpiCommunicator::gather_in_pieces(const std::byte* send, std::byte* receive
   }
 }
 
-void MpiCommunicator::all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive, std::span<const std::size_t> receive_bytes) {
+void MpiCommunicator::all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive,
+                                 std::span<const std::size_t> receive_bytes) {
   const auto ranks = static_cast<std::size_t>(size_), mine = static_cast<std::size_t>(rank_);
   require(send_bytes.size() == ranks && receive_bytes.size() == ranks, "all_to_all: expected {} sizes each way", ranks);
-  require(send_bytes[mine] == receive_bytes[mine], "all_to_all: rank {} sends itself {} bytes and expects {}", rank_, send_bytes[mine], receive_bytes[mine]);
+  require(send_bytes[mine] == receive_bytes[mine], "all_to_all: rank {} sends itself {} bytes and expects {}", rank_, send_bytes[mine],
+          receive_bytes[mine]);
   constexpr int kTag = 7;
   std::vector<MPI_Request> requests;
   const auto pieces = [&](std::size_t bytes, const auto& start) {

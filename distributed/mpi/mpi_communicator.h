@@ -1,8 +1,11 @@
 #pragma once
 
-#include <mpi.h>
-
 #include <string>
+
+// Only the C interface: the C++ one is gone from MPI-3.
+#define OMPI_SKIP_MPICXX 1
+#define MPICH_SKIP_MPICXX 1
+#include <mpi.h>
 
 #include "distributed/communicator.h"
 
@@ -26,7 +29,8 @@ class MpiCommunicator : public Communicator {
   void all_reduce_sum(float* data, std::int64_t count) override;
   void all_reduce_sum(double* data, std::int64_t count) override;
   void all_gather(const void* send, void* receive, std::span<const std::size_t> bytes) override;
-  void all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive, std::span<const std::size_t> receive_bytes) override;
+  void all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive,
+                  std::span<const std::size_t> receive_bytes) override;
   std::unique_ptr<Communicator> split(int colour) override;
   void abort(int code) override;
   void close() override;

@@ -1,5 +1,3 @@
-#include <mpi.h>
-
 #include "core/base/error.h"
 #include "distributed/mpi/mpi_communicator.h"
 #include "distributed/plug_in.h"
@@ -16,6 +14,7 @@ extern "C" lockstep::Communicator* lockstep_open_mpi_world(const lockstep::World
     MPI_Query_thread(&provided);
   else if (const int code = MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided); code != MPI_SUCCESS)
     fail(ErrorKind::io, "mpi: MPI_Init_thread: error {}", code);
-  if (provided < MPI_THREAD_SERIALIZED) fail(ErrorKind::io, "mpi: this MPI was built without threads: expected MPI_THREAD_SERIALIZED or better");
+  if (provided < MPI_THREAD_SERIALIZED)
+    fail(ErrorKind::io, "mpi: this MPI was built without threads: expected MPI_THREAD_SERIALIZED or better");
   return new MpiCommunicator(MPI_COMM_WORLD, options->largest_message_bytes, true);
 }

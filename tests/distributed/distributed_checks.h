@@ -104,7 +104,9 @@ inline std::vector<double> lane_statistics(const StatisticsCase& item, int lanes
   for (int lane = 0; lane < lanes; ++lane) {
     const bool empty = lanes > 2 && lane >= lanes - 2;  // a short last batch
     for (std::int64_t i = 0; i < item.size; ++i) {
-      const double value = item.kind == ReduceKind::moments && i == 0 ? 3 + lane % 3 : item.kind == ReduceKind::moments ? std::abs(normal(random)) : normal(random);
+      const double value = item.kind == ReduceKind::moments && i == 0 ? 3 + lane % 3
+                           : item.kind == ReduceKind::moments         ? std::abs(normal(random))
+                                                                      : normal(random);
       values.push_back(empty ? 0.0 : value);
     }
   }
@@ -127,7 +129,11 @@ inline std::vector<double> expected_statistics(const StatisticsCase& item, const
 
 /// In `exact` mode bits are compared with those of one rank.
 inline void check_statistics(Communicator& world, int lanes, RunMode mode) {
-  const std::vector<StatisticsCase> cases{{ReduceKind::add, 3, 0}, {ReduceKind::moments, 9, 3}, {ReduceKind::moments, 5, 0}, {ReduceKind::add, 1, 1}, {ReduceKind::moments, 3, 4}};
+  const std::vector<StatisticsCase> cases{{ReduceKind::add, 3, 0},
+                                          {ReduceKind::moments, 9, 3},
+                                          {ReduceKind::moments, 5, 0},
+                                          {ReduceKind::add, 1, 1},
+                                          {ReduceKind::moments, 3, 4}};
   const LaneSpan mine = lanes_of_rank(lanes, world.rank(), world.size());
   std::vector<std::vector<double>> values, results, expected;
   std::vector<StatisticPart> parts;
@@ -147,9 +153,11 @@ inline void check_statistics(Communicator& world, int lanes, RunMode mode) {
     reducer->reduce(parts, mine, lanes, {});
     for (std::size_t i = 0; i < cases.size(); ++i) {
       if (mode == RunMode::exact)
-        EXPECT_EQ(0, std::memcmp(results[i].data(), expected[i].data(), expected[i].size() * sizeof(double))) << lanes << " lanes, part " << i;
+        EXPECT_EQ(0, std::memcmp(results[i].data(), expected[i].data(), expected[i].size() * sizeof(double)))
+            << lanes << " lanes, part " << i;
       else
-        for (std::size_t j = 0; j < expected[i].size(); ++j) EXPECT_NEAR(results[i][j], expected[i][j], 1e-9 * (1 + std::abs(expected[i][j]))) << i << " " << j;
+        for (std::size_t j = 0; j < expected[i].size(); ++j)
+          EXPECT_NEAR(results[i][j], expected[i][j], 1e-9 * (1 + std::abs(expected[i][j]))) << i << " " << j;
     }
   }
 }
@@ -162,7 +170,8 @@ inline std::vector<float> lane_gradients(int lanes, std::int64_t elements) {
   return values;
 }
 
-inline std::vector<NodeGradient> fold_gradients(const std::vector<float>& lanes_values, LaneSpan span, int lanes, std::int64_t elements, float* memory) {
+inline std::vector<NodeGradient> fold_gradients(const std::vector<float>& lanes_values, LaneSpan span, int lanes, std::int64_t elements,
+                                                float* memory) {
   FoldStack stack(lanes);
   for (int lane = span.first; lane < span.last; ++lane) {
     const FoldStack::Step step = stack.push({lane, lane + 1});
@@ -171,7 +180,8 @@ inline std::vector<NodeGradient> fold_gradients(const std::vector<float>& lanes_
     for (int m = 1; m <= step.merges; ++m) combine_add(slot - m * elements, slot - (m - 1) * elements, elements);
   }
   std::vector<NodeGradient> nodes;
-  for (std::size_t i = 0; i < stack.nodes().size(); ++i) nodes.push_back({stack.nodes()[i], memory + static_cast<std::int64_t>(i) * elements});
+  for (std::size_t i = 0; i < stack.nodes().size(); ++i)
+    nodes.push_back({stack.nodes()[i], memory + static_cast<std::int64_t>(i) * elements});
   return nodes;
 }
 
@@ -181,7 +191,8 @@ inline void check_gradients(Communicator& world, int lanes, std::int64_t element
   const std::vector<float> values = lane_gradients(lanes, elements);
   std::vector<float> whole(static_cast<std::size_t>(FoldStack::slots({0, lanes}, lanes) * elements));
   const float* expected = fold_gradients(values, {0, lanes}, lanes, elements, whole.data())[0].data;
-  std::vector<float> memory(static_cast<std::size_t>((FoldStack::slots(mine, lanes) + 1) * elements)), other(static_cast<std::size_t>(elements), -1.0f);
+  std::vector<float> memory(static_cast<std::size_t>((FoldStack::slots(mine, lanes) + 1) * elements)),
+      other(static_cast<std::size_t>(elements), -1.0f);
   const std::vector<NodeGradient> nodes = fold_gradients(values, mine, lanes, elements, memory.data());
   float* result = in_place ? nodes[0].data : other.data();
   std::unique_ptr<GradientSynchronizer> synchronizer;

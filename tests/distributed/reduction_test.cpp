@@ -18,8 +18,7 @@ TEST(ReductionTest, StatisticsHaveTheBitsOfTheTreeOnEveryRankCount) {
 
 TEST(ReductionTest, FastStatisticsAreEqualToRounding) {
   for (int ranks : kRanks)
-    for (int lanes : {8, 13, 16})
-      run_ranks(ranks, [&](Communicator& world) { testing::check_statistics(world, lanes, RunMode::fast); });
+    for (int lanes : {8, 13, 16}) run_ranks(ranks, [&](Communicator& world) { testing::check_statistics(world, lanes, RunMode::fast); });
 }
 
 TEST(ReductionTest, GradientsHaveTheBitsOfTheTreeOnEveryRankCount) {
@@ -57,7 +56,8 @@ class CountingCommunicator : public Communicator {
     sent += bytes[static_cast<std::size_t>(rank())] * static_cast<std::size_t>(size() - 1);
     inner_.all_gather(send, receive, bytes);
   }
-  void all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive, std::span<const std::size_t> receive_bytes) override {
+  void all_to_all(const void* send, std::span<const std::size_t> send_bytes, void* receive,
+                  std::span<const std::size_t> receive_bytes) override {
     calls += 1;
     for (int r = 0; r < size(); ++r)
       if (r != rank()) sent += send_bytes[static_cast<std::size_t>(r)];

@@ -39,9 +39,13 @@ TEST(StartUpTest, ADifferenceIsNamedWithRanksAndValues) {
       4,
       [](Communicator& world) {
         compare_facts(world, {{.name = "run file", .value = "x"},
-                              {.name = "seed", .value = world.rank() == 3 ? "8" : "7", .kind = ErrorKind::run_file, .remedy = "start all ranks with the same command"}});
+                              {.name = "seed",
+                               .value = world.rank() == 3 ? "8" : "7",
+                               .kind = ErrorKind::run_file,
+                               .remedy = "start all ranks with the same command"}});
       },
-      ErrorKind::run_file, "start-up: the ranks differ in \"seed\": ranks 0-2 have \"7\", rank 3 has \"8\"; start all ranks with the same command");
+      ErrorKind::run_file,
+      "start-up: the ranks differ in \"seed\": ranks 0-2 have \"7\", rank 3 has \"8\"; start all ranks with the same command");
 }
 
 TEST(StartUpTest, RanksWithOtherFactsAreNamed) {
@@ -95,7 +99,8 @@ TEST(AgreeTest, DifferentErrorsStandInRankOrderAndTheLowestRankGivesTheKind) {
 
 TEST(AgreeTest, AnErrorOfAllRanksStandsAlone) {
   expect_error(
-      3, [](Communicator& world) { agree(world, Error(ErrorKind::usage, "unknown option \"--x\"")); }, ErrorKind::usage, "unknown option \"--x\"");
+      3, [](Communicator& world) { agree(world, Error(ErrorKind::usage, "unknown option \"--x\"")); }, ErrorKind::usage,
+      "unknown option \"--x\"");
 }
 
 TEST(BroadcastVisitorTest, EveryMemberBecomesTheRootsButRowsStay) {
@@ -192,7 +197,8 @@ TEST(WorldTest, SlurmTasksThatFindThemselvesAloneGetTheMpiHint) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::usage);
     EXPECT_STREQ(error.what(),
-                 "start-up: Slurm has 4 tasks, but this process finds itself alone: start it as \"srun --mpi=pmix lockstep ...\" (\"srun --mpi=list\" shows "
+                 "start-up: Slurm has 4 tasks, but this process finds itself alone: start it as \"srun --mpi=pmix lockstep ...\" (\"srun "
+                 "--mpi=list\" shows "
                  "what the site has)");
   }
 }

