@@ -41,10 +41,8 @@ TEST(SgdTest, RefusesWrongOptions) {
               sgd("plain", {{"except", Value::text("gain")}});
             }),
             "optimizer \"sgd\": \"except\": unknown parameter kind \"gain\"; known: bias, norm, weight");
-  EXPECT_EQ(error_text([] {
-              sgd("plain", {{"momentum", Value::real(0.9)}});
-            }).substr(0, 43),
-            "optimizer \"sgd\": unknown key \"momentum\"; kno");
+  const std::string unknown = error_text([] { sgd("plain", {{"momentum", Value::real(0.9)}}); });
+  EXPECT_EQ(unknown.find("optimizer \"sgd\": unknown key \"momentum\"; known: "), 0u) << unknown;
 }
 
 }  // namespace
