@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -33,19 +32,21 @@ class UpdateKernel : public Kernel {
     const float scale = call.step->gradient_scale, bound = bound_;
     const float* const gradients = static_cast<const float*>(call.reads[0]);
     float* const parameters = static_cast<float*>(call.writes[0]);
-    std::array<float*, kKept> slots{};
-    for (std::size_t s = 0; s < Rule::kSlots; ++s) slots[s] = static_cast<float*>(call.writes[1 + s]);
+    // Named pointers and no `omp simd`: with an array of them g++ 12 leaves the loop scalar.
+    float* const slot0 = Rule::kSlots > 0 ? static_cast<float*>(call.writes[1]) : nullptr;
+    float* const slot1 = Rule::kSlots > 1 ? static_cast<float*>(call.writes[2]) : nullptr;
     const std::int64_t elements = call.rows;
     dispatch([=]() LOCKSTEP_INLINE {
-#pragma omp simd
+#pragma GCC ivdep
       for (std::int64_t i = 0; i < elements; ++i) {
         float g = gradients[i] * scale;
         g = g > bound ? bound : g;
         g = g < -bound ? -bound : g;
-        float w = parameters[i], kept[kKept] = {};
-        for (std::size_t s = 0; s < Rule::kSlots; ++s) kept[s] = slots[s][i];
+        float w = parameters[i];
+        float kept[2] = {Rule::kSlots > 0 ? slot0[i] : 0.0f, Rule::kSlots > 1 ? slot1[i] : 0.0f};
         Rule::update(factors, w, g, kept);
-        for (std::size_t s = 0; s < Rule::kSlots; ++s) slots[s][i] = kept[s];
+        if constexpr (Rule::kSlots > 0) slot0[i] = kept[0];
+        if constexpr (Rule::kSlots > 1) slot1[i] = kept[1];
         parameters[i] = w;
       }
     });
@@ -53,7 +54,7 @@ class UpdateKernel : public Kernel {
   std::string implementation() const override { return std::string("own ") + simd_level_name(); }
 
  private:
-  static constexpr std::size_t kKept = Rule::kSlots > 0 ? Rule::kSlots : 1;
+  static_assert(Rule::kSlots <= 2);
   Rule rule_;
   float bound_ = std::numeric_limits<float>::infinity();
 };
@@ -62,7 +63,7 @@ class UpdateKernel : public Kernel {
 
 /// The last line of an optimizer's file: registers the plug-in and the kernels of its rules. Other backends have a header
 /// of this name that registers their kernels alone. A rule is element-wise and written once:
-///   static constexpr std::string_view kOp;  static constexpr std::size_t kSlots;
+///   static constexpr std::string_view kOp;  static constexpr std::size_t kSlots;  (0 to 2)
 ///   explicit Rule(const Attributes&);                                     // constants, on the host
 ///   struct Factors;  LOCKSTEP_FORMULA Factors factors(const StepBlock&) const;   // once a call
 ///   LOCKSTEP_FORMULA static void update(const Factors&, float& w, float g, float* slots);
