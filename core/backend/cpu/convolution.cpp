@@ -114,7 +114,7 @@ Convolution::Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry
         "onednn " + first.implementation + (computed_ != dtype_ ? " (f32 for bf16)" : "") + (compacted_ ? " (compacted)" : "");
     reorder_ = pass == ConvolutionPass::backward_weights ? Reorder(weights_, plain_weights()) : Reorder(plain_weights(), weights_);
   });
-  scratch_bytes_ = std::max(executable(lane_rows_).scratch_bytes(), executable(max_rows_).scratch_bytes());
+  scratch_bytes_ = executable(lane_rows_).scratch_bytes();
 }
 
 /// Settles the computing type and whether the source is compacted.
@@ -172,47 +172,63 @@ std::size_t Convolution::staged_bytes(bool source, std::int64_t rows) const {
 }
 
 std::size_t Convolution::workspace_bytes() const {
-  return aligned(scratch_bytes_) + staged_bytes(true, max_rows_) + staged_bytes(false, max_rows_);
+  return aligned(scratch_bytes_) + staged_bytes(true, lane_rows_) + staged_bytes(false, lane_rows_);
 }
+
+/// A lane's operands, whichever of them the pass writes.
+struct Convolution::Operands {
+  void *source, *weights, *destination, *bias;
+};
 
 void Convolution::run(const KernelCall& call) const {
   const auto& g = geometry_;
   const bool to_weights = pass_ == ConvolutionPass::backward_weights, to_source = pass_ == ConvolutionPass::backward_data;
-  const bool to_destination = pass_ == ConvolutionPass::forward;
-  require(call.rows <= max_rows_, "{}: {} rows in a call of at most {}", where_, call.rows, max_rows_);
-  if (call.rows == 0) {
-    if (to_weights) std::memset(call.writes[0], 0, weights_.get_size());
-    if (to_weights && g.bias) std::memset(call.writes[1], 0, static_cast<std::size_t>(g.out) * sizeof(float));
-    return;
+  const std::int64_t most = to_weights ? lane_rows_ : max_rows_;
+  require(call.rows <= most, "{}: {} rows in a call of at most {}", where_, call.rows, most);
+  if (to_weights && call.rows == 0) {
+    std::memset(call.writes[0], 0, weights_.get_size());
+    if (g.bias) std::memset(call.writes[1], 0, static_cast<std::size_t>(g.out) * sizeof(float));
   }
   const auto read = [&](int index) { return const_cast<void*>(call.reads[static_cast<std::size_t>(index)]); };
-  void* source = to_source ? call.writes[0] : read(0);
-  void* weights = to_weights ? call.writes[0] : read(1);
-  void* destination = to_source ? read(0) : (to_weights ? read(1) : call.writes[0]);
-  void* bias = !g.bias ? nullptr : (to_weights ? call.writes[1] : read(2));
+  Operands at{.source = to_source ? call.writes[0] : read(0),
+              .weights = to_weights ? call.writes[0] : read(1),
+              .destination = to_source ? read(0) : (to_weights ? read(1) : call.writes[0]),
+              .bias = !g.bias ? nullptr : (to_weights ? call.writes[1] : read(2))};
+  const std::size_t element = size_of(dtype_);
+  const std::size_t source_bytes = static_cast<std::size_t>(lane_rows_ * g.in * source_.full[0] * source_.full[1]) * element;
+  const std::size_t destination_bytes = static_cast<std::size_t>(lane_rows_ * g.out * g.output[0] * g.output[1]) * element;
+  for (std::int64_t first = 0; first < call.rows; first += lane_rows_) {
+    run_lane(at, std::min(lane_rows_, call.rows - first), call.workspace);
+    at.source = static_cast<std::byte*>(at.source) + source_bytes;
+    at.destination = static_cast<std::byte*>(at.destination) + destination_bytes;
+  }
+}
 
-  const std::size_t source_bytes = staged_bytes(true, call.rows), destination_bytes = staged_bytes(false, call.rows);
-  std::byte* const stage = call.workspace + aligned(scratch_bytes_);
-  void* staged_source = source_bytes ? stage : source;
-  void* staged_destination = destination_bytes ? stage + source_bytes : destination;
+void Convolution::run_lane(const Operands& at, std::int64_t rows, std::byte* workspace) const {
+  const auto& g = geometry_;
+  const std::size_t source_bytes = staged_bytes(true, rows), destination_bytes = staged_bytes(false, rows);
+  std::byte* const stage = workspace + aligned(scratch_bytes_);
+  void* const source = source_bytes ? stage : at.source;
+  void* const destination = destination_bytes ? stage + source_bytes : at.destination;
   PixelGrid pixels = source_;
-  pixels.rows = call.rows;
-  const PixelGrid whole{.channels = call.rows * g.out * g.output[0] * g.output[1]};
-  if (source_bytes && !to_source) take_pixels(pixels, source, dtype_, staged_source, computed_);
-  if (destination_bytes && !to_destination) take_pixels(whole, destination, dtype_, staged_destination, computed_);
+  pixels.rows = rows;
+  const PixelGrid whole{.channels = rows * g.out * g.output[0] * g.output[1]};
+  const bool writes_source = pass_ == ConvolutionPass::backward_data, writes_destination = pass_ == ConvolutionPass::forward;
+  if (source_bytes && !writes_source) take_pixels(pixels, at.source, dtype_, source, computed_);
+  if (destination_bytes && !writes_destination) take_pixels(whole, at.destination, dtype_, destination, computed_);
 
-  const Executable& executable = this->executable(call.rows);
-  std::byte* scratch = call.workspace;
+  const Executable& executable = this->executable(rows);
+  std::byte* scratch = workspace;
   if (executable.scratch_bytes() > scratch_bytes_) {
     thread_local std::vector<std::byte> larger;
     larger.resize(std::max(larger.size(), executable.scratch_bytes()));
     scratch = larger.data();
   }
-  void* const pointers[] = {staged_source, weights, staged_destination, bias};
+  void* const pointers[] = {source, at.weights, destination, at.bias};
   guard_onednn(where_, [&] { executable.run({pointers, g.bias ? 4u : 3u}, scratch); });
 
-  if (source_bytes && to_source) put_pixels(pixels, staged_source, computed_, source, dtype_);
-  if (destination_bytes && to_destination) put_pixels(whole, staged_destination, computed_, destination, dtype_);
+  if (source_bytes && writes_source) put_pixels(pixels, source, computed_, at.source, dtype_);
+  if (destination_bytes && writes_destination) put_pixels(whole, destination, computed_, at.destination, dtype_);
 }
 
 std::size_t Convolution::packed_bytes(int read) const {

@@ -30,8 +30,10 @@ enum class ConvolutionPass : std::uint8_t { forward, backward_data, backward_wei
 /// oneDNN's convolution as a kernel. Operands: forward reads input, weight[, bias], writes output; backward_data reads
 /// output gradient, weight, writes input gradient; backward_weights reads input, output gradient, writes the gradients of
 /// weight[, bias]. Weights are packed in the layout that oneDNN likes best, the same for every number of rows; so are
-/// their gradients. A primitive is bound to its number of rows: those for lane_rows and max_rows are made at once, others
-/// at their first call. Two things are staged in the workspace: bf16 that the processor cannot multiply is computed in f32
+/// their gradients. A primitive is bound to its number of rows, and with it sometimes the order of its sums; so a call's
+/// rows run lane by lane, from its first row, and a sample's bits depend on the rows of its lane alone. That costs nothing:
+/// a lane's activations stay in the cache. The primitive for lane_rows is made at once, others (a short last lane) at
+/// their first call. Two things are staged in the workspace: bf16 that the processor cannot multiply is computed in f32
 /// and rounded, and strided 1x1 convolutions for which oneDNN has no kernel of their own run over the pixels they read.
 class Convolution : public Kernel {
  public:
@@ -50,17 +52,19 @@ class Convolution : public Kernel {
   Made choose();
   Made make(std::int64_t rows, dnnl::memory::data_type type, const dnnl::memory::desc& weights) const;
   const Executable& executable(std::int64_t rows) const;
+  struct Operands;
+  void run_lane(const Operands& at, std::int64_t rows, std::byte* workspace) const;
   std::size_t staged_bytes(bool source, std::int64_t rows) const;
   dnnl::memory::desc plain_weights() const;
 
   std::string where_;
   ConvolutionGeometry geometry_;
   ConvolutionPass pass_;
-  std::int64_t lane_rows_, max_rows_;
-  Dtype dtype_;             ///< of the operands
-  Dtype computed_;          ///< of the primitive: f32 where bf16 is emulated
-  bool compacted_ = false;  ///< the primitive sees the grid's pixels of the source alone
-  PixelGrid source_;        ///< of one row
+  std::int64_t lane_rows_, max_rows_;  ///< one call of backward_weights is one lane
+  Dtype dtype_;                        ///< of the operands
+  Dtype computed_;                     ///< of the primitive: f32 where bf16 is emulated
+  bool compacted_ = false;             ///< the primitive sees the grid's pixels of the source alone
+  PixelGrid source_;                   ///< of one row
   dnnl::memory::desc weights_;
   Reorder reorder_;  ///< pack, or unpack for backward_weights
   std::string implementation_;
