@@ -13,10 +13,14 @@ Precision choose_precision(const RunOptions& options, const Backend& backend) {
   return backend.native_bf16() ? Precision::bf16 : Precision::f32;
 }
 
-Graph build_graph(const RunConfig& config, const std::vector<BatchField>& fields) {
+Graph build_bare_graph(const RunConfig& config, const std::vector<BatchField>& fields) {
   std::vector<NamedInput> inputs;
   for (const BatchField& field : fields) inputs.push_back({field.name, field.spec});
-  Graph graph = build_model(config.model, inputs);
+  return build_model(config.model, inputs);
+}
+
+Graph build_graph(const RunConfig& config, const std::vector<BatchField>& fields) {
+  Graph graph = build_bare_graph(config, fields);
   add_training_heads(graph, config.train.loss, config.train.metrics);
   return graph;
 }

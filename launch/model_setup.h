@@ -16,7 +16,10 @@ Precision choose_precision(const RunOptions& options, const Backend& backend);
 /// The model of a run file over the given fields, with loss and metrics. `run_file` errors with their place.
 Graph build_graph(const RunConfig& config, const std::vector<BatchField>& fields);
 
-/// The same, compiled for training with the run's global batch and lanes.
+/// The model alone, for `predict`.
+Graph build_bare_graph(const RunConfig& config, const std::vector<BatchField>& fields);
+
+/// With loss and metrics, compiled for training with the run's global batch and lanes.
 std::shared_ptr<const Plan> compile_model(const RunConfig& config, const std::vector<BatchField>& fields, Precision precision);
 
 }  // namespace lockstep

@@ -52,9 +52,10 @@ struct LogOptions {
   std::string progress = "auto";  ///< "auto", "bar", "lines", "none"
 };
 
-/// `[train]`; exactly one of `epochs` and `steps` is set.
+/// `[train]`
 struct TrainOptions {
-  std::int64_t epochs = 0, steps = 0;
+  std::int64_t epochs = 0;
+  std::int64_t steps = 0;  ///< 0: all; else the step to stop at, with schedules as for all epochs
   double max_seconds = 0;  ///< 0: no limit
   Value loss, optimizer, schedule;
   std::optional<Value> clip;

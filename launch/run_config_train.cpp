@@ -69,14 +69,9 @@ LearningRateOptions read_learning_rate(Section& in, std::int64_t global_batch) {
 }
 
 void read_length(Section& in, TrainOptions& train) {
-  if (in.has("epochs") && in.has("steps"))
-    fail(ErrorKind::run_file, "{}both \"epochs\" and \"steps\" say how long to train: expected one of them", in.where("steps"));
-  if (in.has("steps")) {
-    train.steps = in.integer("steps", 0, {.least = 1, .most = kMostCount});
-  } else {
-    in.required("epochs", "10");
-    train.epochs = in.integer("epochs", 0, {.least = 1, .most = kMostCount});
-  }
+  in.required("epochs", "10");
+  train.epochs = in.integer("epochs", 0, {.least = 1, .most = kMostCount});
+  if (in.has("steps")) train.steps = in.integer("steps", 0, {.least = 1, .most = kMostCount});
   if (const Value* time = in.optional("max_time")) train.max_seconds = parse_duration(*time, in.where("max_time") + "\"max_time\": ");
 }
 

@@ -10,6 +10,27 @@ LoaderOptions loader_options(const Dataset& dataset, const Plan& plan, RankShare
 
 }  // namespace
 
+std::map<std::string, std::vector<double>> fitted_numbers(const Dataset& dataset) {
+  std::map<std::string, std::vector<double>> result;
+  for (const DatasetField& field : dataset.fields()) {
+    result[field.options.name + ".mean"] = field.scaler.mean;
+    result[field.options.name + ".deviation"] = field.scaler.deviation;
+  }
+  return result;
+}
+
+std::vector<Scaler> scalers_of(const Snapshot& checkpoint, const std::vector<DataField>& fields) {
+  const auto numbers = [&](const std::string& name) {
+    const Snapshot::Member* member = checkpoint.find("fitted/" + name);
+    if (!member) return std::vector<double>();
+    const double* values = member->value.as<double>();
+    return std::vector<double>(values, values + member->value.spec().elements());
+  };
+  std::vector<Scaler> result;
+  for (const DataField& field : fields) result.push_back({numbers(field.name + ".mean"), numbers(field.name + ".deviation")});
+  return result;
+}
+
 Dtype activation_dtype(Precision precision) { return precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32; }
 
 RunData load_run_data(const RunConfig& config) {

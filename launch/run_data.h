@@ -1,10 +1,13 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/model/plan.h"
+#include "core/model/snapshot.h"
 #include "core/train/program.h"
 #include "io/dataset.h"
 #include "io/loader.h"
@@ -20,6 +23,10 @@ struct RunData {
 };
 
 RunData load_run_data(const RunConfig& config);
+
+/// The scalers of a data set by name, as a checkpoint carries them, and back in the order of `fields`.
+std::map<std::string, std::vector<double>> fitted_numbers(const Dataset& dataset);
+std::vector<Scaler> scalers_of(const Snapshot& checkpoint, const std::vector<DataField>& fields);
 
 /// What activations are in memory at a precision.
 Dtype activation_dtype(Precision precision);

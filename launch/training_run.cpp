@@ -7,6 +7,7 @@
 #include "core/base/hash.h"
 #include "core/base/text.h"
 #include "core/model/state_digest.h"
+#include "core/train/evaluator.h"
 #include "distributed/agree.h"
 #include "distributed/gathering_visitor.h"
 #include "distributed/start_up.h"
@@ -18,7 +19,7 @@
 #include "launch/run_callbacks.h"
 #include "launch/run_data.h"
 #include "launch/run_directory.h"
-#include "launch/run_file.h"
+#include "launch/resolved_run.h"
 #include "launch/version.h"
 
 namespace lockstep {
@@ -53,7 +54,7 @@ LoopSettings loop_settings(const RunConfig& config, const Optimizer& optimizer) 
 std::vector<StartUpFact> start_up_facts(const RunConfig& config, const RunData& data, const Plan& plan, const Backend& backend) {
   const auto digest = [](const std::string& text) { return digest_hex(text.data(), text.size()); };
   return {{.name = "program", .value = version_line(), .remedy = "start the same program on every node"},
-          {.name = "run file", .value = digest(write_run_text(config.resolved)), .remedy = "start all ranks with the same run file and overrides"},
+          {.name = "run file", .value = digest(resolved_run_text(config)), .remedy = "start all ranks with the same run file and overrides"},
           {.name = "model", .value = digest(describe_plan(plan))},
           {.name = "data", .value = data.train.digest() + (data.validation ? " " + data.validation->digest() : ""), .kind = ErrorKind::content,
            .remedy = "every node must see the same files"},
@@ -74,6 +75,7 @@ class TrainingRun {
   void save(const TrainingLoop::Metrics& metrics);
   void restore_best();
   TrainingReport run_loop();
+  void describe();
   void record(RunPhase phase, int code = 0, const std::string& message = "");
   CheckpointMeta meta(const TrainingLoop::Metrics& metrics) const;
   VisitState gathered();
@@ -81,7 +83,6 @@ class TrainingRun {
   const TrainingRequest& request_;
   const RunConfig& config_;
   Communicator& ranks_;
-  std::ostream& out_;
   Engine engine_;
   RunPaths paths_;
   std::unique_ptr<RunDirectory> directory_;  ///< rank 0 alone
@@ -121,7 +122,6 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
     : request_(request),
       config_(request.config),
       ranks_(ranks),
-      out_(out),
       engine_(make_engine(config_.run, ranks)),
       paths_{config_.run.directory},
       data_((open_directory(), load_run_data(config_))),
@@ -133,11 +133,12 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
       step_({.plan = plan_, .backend = *engine_.backend, .mode = engine_.mode, .share = engine_.share, .statistics = *engine_.statistics,
              .gradients = *engine_.gradients, .optimizer = *recipe_.optimizer, .clipping = recipe_.clipping.get(), .store = store_}),
       training_(training_loader(data_, config_, *plan_, engine_.share)),
-      state_{.store = store_, .schedule = *recipe_.schedule, .callbacks = {}, .seed = config_.run.seed,
+      state_{.store = store_, .schedule = *recipe_.schedule, .callbacks = {}, .seed = config_.run.seed, .fitted = fitted_numbers(data_.train),
              .carried = make_carried(*plan_, engine_.share.lanes.count() * plan_->lane_rows()),
              .first_row = engine_.share.lanes.first * plan_->lane_rows(), .total_rows = plan_->options.lanes * plan_->lane_rows()},
       checkpoints_(paths_.checkpoints(), checkpoint_policy(config_)),
       writer_([this](const CheckpointMeta& about, const Snapshot& copy) { checkpoints_.save(about, copy); }),
+      callbacks_({.config = config_, .paths = paths_, .root = ranks.rank() == 0, .progress = request.progress, .out = out}),
       loop_(loop_settings(config_, *recipe_.optimizer),
             {.source = *training_, .step = step_, .state = state_, .ranks = ranks, .evaluate = {},
              .save = [this](const TrainingLoop::Metrics& metrics) { save(metrics); }, .restore_best = [this] { restore_best(); },
@@ -194,7 +195,7 @@ void TrainingRun::resume() {
 
 CheckpointMeta TrainingRun::meta(const TrainingLoop::Metrics& metrics) const {
   return {.step = state_.step, .epoch = state_.epoch, .created_by = version_line(), .fingerprint = engine_.backend->describe(),
-          .run_file = write_run_text(config_.resolved), .metrics = metrics};
+          .run_file = resolved_run_text(config_), .metrics = metrics};
 }
 
 /// Gathering is collective; rank 0 alone writes, behind training.
@@ -223,6 +224,15 @@ void TrainingRun::record(RunPhase phase, int code, const std::string& message) {
     write_record(paths_, {.phase = phase, .step = state_.step, .total_steps = loop_.total_steps(), .epoch = state_.epoch, .exit_code = code, .message = message});
 }
 
+void TrainingRun::describe() {
+  callbacks_.note(fmt::format("{} rank{} of {} thread{} ({}), {}, {} mode, {}", ranks_.size(), ranks_.size() == 1 ? "" : "s", engine_.backend->workers(),
+                              engine_.backend->workers() == 1 ? "" : "s", ranks_.describe(), engine_.backend->describe(),
+                              engine_.mode == RunMode::exact ? "exact" : "fast", name_of(activation_dtype(plan_->options.precision))));
+  callbacks_.note(fmt::format("{} parameters, {} training samples, global batch {} in {} lanes, {} steps", format_count(plan_->parameter_elements()),
+                              format_count(data_.train.samples()), format_count(plan_->options.global_batch), plan_->options.lanes,
+                              format_count(loop_.total_steps())));
+}
+
 TrainingReport TrainingRun::run() {
   try {
     return run_loop();
@@ -233,12 +243,12 @@ TrainingReport TrainingRun::run() {
 }
 
 TrainingReport TrainingRun::run_loop() {
-  callbacks_ = make_run_callbacks({.config = config_, .progress = request_.progress, .paths = paths_, .root = is_root(), .out = out_, .state = state_,
-                                   .plan = *plan_, .ranks = ranks_, .backend = *engine_.backend, .total_steps = loop_.total_steps()});
   state_.callbacks = callbacks_.list();
   resume();
   callbacks_.begin(state_.step);
-  if (is_root() && !resume_) write_run_file(paths_, config_);
+  state_.callbacks = callbacks_.list();
+  if (is_root()) write_resolved_run(paths_, config_);
+  describe();
   record(RunPhase::running);
   TrainingReport report{.outcome = loop_.run()};
   agree_on(ranks_, [&] {

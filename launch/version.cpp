@@ -24,10 +24,14 @@ std::string instruction_set() {
 
 }  // namespace
 
-std::string describe_version() {
+std::string version_line() {
   const std::string_view commit = LOCKSTEP_COMMIT;
-  std::string text = fmt::format("lockstep {} ({}{}, {})\n", LOCKSTEP_VERSION, commit.empty() ? "" : fmt::format("git {}, ", commit),
-                                 LOCKSTEP_BUILD_TYPE, LOCKSTEP_COMPILER);
+  return fmt::format("lockstep {} ({}{}, {})", LOCKSTEP_VERSION, commit.empty() ? "" : fmt::format("git {}, ", commit), LOCKSTEP_BUILD_TYPE,
+                     LOCKSTEP_COMPILER);
+}
+
+std::string describe_version() {
+  std::string text = version_line() + "\n";
   const auto line = [&](std::string_view name, std::string_view fact) { text += fmt::format("  {:<12} {}\n", name, fact); };
   line("HDF5", or_none(LOCKSTEP_HDF5_VERSION));
   line("oneDNN", or_none(LOCKSTEP_DNNL_VERSION));

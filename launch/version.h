@@ -8,4 +8,7 @@ namespace lockstep {
 /// what this processor can do, one fact a line.
 std::string describe_version();
 
+/// The first of those lines: names a build in checkpoints and between ranks.
+std::string version_line();
+
 }  // namespace lockstep

@@ -16,6 +16,10 @@ void RunState::visit(StateVisitor& visitor) {
     visitor.real("epoch_loss_sum", epoch_loss_sum);
     visitor.real("epoch_weight_sum", epoch_weight_sum);
   }
+  {
+    const StatePart part(visitor, "fitted");
+    for (auto& [name, values] : fitted) visitor.reals(name, values);
+  }
   store.visit(visitor);
   {
     const StatePart part(visitor, "carried");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct RunState {
   double loss_scale = 1.0;
   /// Sums of the current epoch, so that a resumed epoch reports the same means.
   double epoch_loss_sum = 0, epoch_weight_sum = 0;
+
+  /// What was fitted on the training data ("input.mean"): it travels with the weights, so that `predict` takes raw rows.
+  std::map<std::string, std::vector<double>> fitted;
 
   std::vector<Tensor> carried;  ///< batch-position states of this rank, by plan state index
   std::int64_t first_row = 0, total_rows = 0;

@@ -157,8 +157,6 @@ TEST(RunConfigTest, WrongValuesAreExplained) {
 }
 
 TEST(RunConfigTest, TwoWaysToSayOneThingAreRefused) {
-  EXPECT_EQ(train_error(kTrain + "steps = 5\n"),
-            "run.toml:12:1: [train]: both \"epochs\" and \"steps\" say how long to train: expected one of them");
   EXPECT_EQ(train_error(kTrain + "schedule = [{ warm_up = 5 }, \"one_cycle\"]\n"),
             "run.toml:12:1: [train]: \"schedule\": expected one schedule, got a list; a warm-up names what follows it: "
             "{ warm_up = 5, then = \"cosine\" }");

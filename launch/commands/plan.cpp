@@ -1,0 +1,44 @@
+#include <ostream>
+
+#include "distributed/self_communicator.h"
+#include "launch/command.h"
+#include "launch/engine.h"
+#include "launch/model_setup.h"
+#include "launch/run_data.h"
+#include "launch/training_command.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kHelp = R"(Examples:
+  lockstep plan examples/fashion_mnist/run.toml
+  lockstep plan run.toml run.precision=bf16 data.global_batch=1024
+
+Compiles the model and prints the plan: instructions and the kernel that serves each, shapes, parameters, activation
+memory, buckets and collectives. Reads the data files for their shapes; trains nothing and starts no MPI.
+)";
+
+int run(const Arguments& arguments, CommandContext& context) {
+  const auto& given = arguments.positional();
+  if (given.empty()) fail(ErrorKind::usage, "plan: expected a run file; see \"lockstep plan --help\"");
+  const RunConfig config = load_run_config(given[0], std::span(given).subspan(1));
+  SelfCommunicator alone;
+  const Engine engine = make_engine(config.run, alone);
+  const RunData data = load_run_data(config);
+  const Precision precision = choose_precision(config.run, *engine.backend);
+  const auto plan = compile_model(config, data.train.batch_fields(activation_dtype(precision)), precision);
+  const Program training(plan, Program::Kind::training, *engine.backend, engine.mode, engine.share, *engine.statistics, engine.gradients.get());
+  const Program evaluation(plan, Program::Kind::evaluation, *engine.backend, engine.mode, engine.share, *engine.statistics, nullptr);
+  context.out << describe_plan(*plan, training.implementations(), evaluation.implementations());
+  return 0;
+}
+
+const RegisterCommand registered({.name = "plan",
+                                  .summary = "print the compiled plan of a run file",
+                                  .usage = "RUN_FILE [KEY=VALUE ...]",
+                                  .help = kHelp,
+                                  .options = {},
+                                  .run = run});
+
+}  // namespace
+}  // namespace lockstep

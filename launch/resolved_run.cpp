@@ -1,0 +1,37 @@
+#include "launch/resolved_run.h"
+
+#include <filesystem>
+
+#include "io/atomic_file.h"
+#include "launch/run_file.h"
+
+namespace lockstep {
+namespace {
+
+std::string absolute(const std::string& path, const std::string& folder) {
+  return (std::filesystem::absolute(folder.empty() ? "." : folder) / path).lexically_normal().string();
+}
+
+}  // namespace
+
+std::string resolved_run_text(const RunConfig& config) {
+  Value root = config.resolved;
+  Value data = *root.find("data");
+  for (const char* key : {"train", "validation", "test"}) {
+    const Value* sources = data.find(key);
+    if (!sources) continue;
+    Value::Array paths;
+    for (const Value& source : sources->is_array() ? sources->as_array() : Value::Array{*sources})
+      paths.push_back(Value::text(absolute(source.as_text(), config.data.folder)));
+    data.set(key, Value(Value::Data(std::move(paths))));
+  }
+  root.set("data", std::move(data));
+  Value run = *root.find("run");
+  run.set("directory", Value::text(absolute(config.run.directory, "")));
+  root.set("run", std::move(run));
+  return write_run_text(root);
+}
+
+void write_resolved_run(const RunPaths& paths, const RunConfig& config) { commit_text(paths.run_file(), resolved_run_text(config)); }
+
+}  // namespace lockstep
