@@ -37,7 +37,7 @@ std::string refusal(const std::string& content) {
 }
 
 TEST(SafetensorsTest, BytesAreThoseOfTheOfficialWriter) {
-  // safetensors 0.7.0: save({"b": i64 [7], "a": f32 [[1, 2]], "c": u8 [3]}, metadata={"k": "v"}).
+  // safetensors 0.8.0: save({"b": i64 [7], "a": f32 [[1, 2]], "c": u8 [3]}, metadata={"k": "v"}).
   TemporaryDirectory directory;
   const std::int64_t b = 7;
   const float a[2] = {1, 2};
