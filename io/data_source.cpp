@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "core/base/error.h"
-#include "core/base/text.h"
+#include "core/base/hash.h"
 #include "core/tensor/tensor.h"
 
 namespace lockstep {
@@ -74,6 +74,16 @@ void read_one_hot(const DataField& field, const Hdf5Dataset& dataset, std::int64
   });
 }
 
+/// Files of `convert` carry a digest of each dataset's bytes; it is compared where memory holds the very same bytes.
+void check_digest(const FieldForm& form, const Hdf5Dataset& dataset, const std::byte* data) {
+  if (stored_type(form.dtype) != dataset.type() || !dataset.has_attribute("xxh3_128")) return;
+  const std::string expected = dataset.text_attribute("xxh3_128");
+  const std::string found = digest_hex(data, static_cast<std::size_t>(dataset.shape().elements()) * size_of(form.dtype));
+  if (found != expected)
+    fail(ErrorKind::content, "{}: damaged, or changed since it was written: expected xxh3_128 {}, got {}; remove the attribute to accept the change",
+         dataset.where(), expected, found);
+}
+
 }  // namespace
 
 std::vector<DataSource> find_sources(const std::vector<std::string>& sources, const std::string& folder) {
@@ -125,6 +135,7 @@ void read_field(const DataField& field, const FieldForm& form, const Hdf5Dataset
   if (form.one_hot) return read_one_hot(field, dataset, reinterpret_cast<std::int64_t*>(out));
   if (!form.transpose) {
     dataset.read(out, form.dtype);
+    check_digest(form, dataset, out);
   } else {
     by_pieces(dataset, form.dtype, row_bytes, [&](std::int64_t first, std::int64_t count, const std::byte* data) {
       for (std::int64_t row = 0; row < count; ++row) {

@@ -159,7 +159,7 @@ class Hdf5File {
   const std::string& path() const { return path_; }
   Hdf5Group& root() { return root_; }
   const Hdf5Group& root() const { return root_; }
-  /// Flushes and closes everything that is open in the file, checked. It does not sync: see sync.h.
+  /// Flushes and closes everything that is open in the file, checked. It does not sync: see atomic_file.h.
   void close();
   /// Closes a file made in memory; its bytes stay valid as long as this object.
   std::span<const std::byte> close_to_image();
