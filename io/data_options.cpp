@@ -78,6 +78,7 @@ DataOptions read_data_options(const Value& table, const std::string& folder) {
       result.augment = {*augment};
   }
   result.global_batch = data.integer("global_batch", {}, {.least = 1, .most = std::int64_t{1} << 31});
+  result.shuffle = data.boolean("shuffle", true);
   const Value* memory = data.take("memory");
   if (!memory)
     result.memory_bytes = default_memory();

@@ -37,10 +37,12 @@ struct DataOptions {
   std::vector<DataField> fields;  ///< inputs, then targets
   std::vector<Value> augment;     ///< for make_augmentations
   std::int64_t global_batch = 0;
+  bool shuffle = true;            ///< the training set, anew in each epoch
   std::int64_t memory_bytes = 0;  ///< most bytes that one set may take on a rank
 };
 
-/// Reads `[data]`: train, validation, test, input or inputs, target or targets, augment, global_batch, memory ("8 GiB").
+/// Reads `[data]`: train, validation, test, input or inputs, target or targets, augment, global_batch, shuffle,
+/// memory ("8 GiB").
 /// `inputs` and `targets` are lists of tables with a `name`. `folder` is that of the run file.
 DataOptions read_data_options(const Value& table, const std::string& folder);
 

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "io/augment.h"
 #include "launch/run_section.h"
 
 namespace lockstep {
@@ -68,11 +69,10 @@ void resolve_fields(Section& in, const DataOptions& data, const char* one, const
   in.replace(several, Value(Value::Data(std::move(tables))));
 }
 
-DataOptions read_data(Section& in, const std::string& folder, bool& shuffle) {
-  shuffle = in.boolean("shuffle", true);
-  Value table = in.resolved();
-  table.erase("shuffle");
-  DataOptions data = read_data_options(table, folder);
+DataOptions read_data(Section& in, const std::string& folder) {
+  DataOptions data = read_data_options(in.resolved(), folder);
+  make_augmentations(data.augment);
+  in.resolve("shuffle", Value::boolean(data.shuffle));
   for (const char* key : {"validation", "test", "augment"}) in.resolve(key, Value(Value::Data(Value::Array{})));
   resolve_fields(in, data, "input", "inputs");
   resolve_fields(in, data, "target", "targets");
@@ -92,7 +92,7 @@ RunConfig read_run_config(const Value& root, const std::string& path) {
 
   RunConfig config;
   config.run = read_run(run, path);
-  config.data = read_data(data, std::filesystem::path(path).parent_path().string(), config.shuffle);
+  config.data = read_data(data, std::filesystem::path(path).parent_path().string());
   config.train = read_train(train, config.data);
   config.checkpoint = read_checkpoint(checkpoint, config.data, config.train.metrics);
   config.evaluate = read_evaluate(evaluate, config.data);

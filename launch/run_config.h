@@ -76,7 +76,6 @@ struct RunConfig {
   RunOptions run;
   CheckpointOptions checkpoint;
   DataOptions data;
-  bool shuffle = true;
   TrainOptions train;
   EvaluateOptions evaluate;
   Value model;

@@ -42,7 +42,7 @@ RunData load_run_data(const RunConfig& config) {
 
 std::unique_ptr<Loader> training_loader(const RunData& data, const RunConfig& config, const Plan& plan, RankShare share) {
   const auto seed = static_cast<std::uint64_t>(config.run.seed);
-  const Sampler sampler(data.train.samples(), config.shuffle ? SampleOrder::shuffled : SampleOrder::as_stored, seed);
+  const Sampler sampler(data.train.samples(), config.data.shuffle ? SampleOrder::shuffled : SampleOrder::as_stored, seed);
   return std::make_unique<Loader>(data.train, sampler, data.augmentations, loader_options(data.train, plan, share, seed));
 }
 

@@ -53,9 +53,16 @@ struct NesterovRule {
   float decay;
 };
 
+/// The string `"sgd"` alone is the plain rule.
+std::string rule_of(Options& options) {
+  const Value* main = options.take("sgd");
+  if (main && main->is_boolean() && std::get<bool>(main->data())) return "plain";
+  return options.choice("sgd", {"plain", "momentum", "nesterov"});
+}
+
 class Sgd : public Optimizer {
  public:
-  explicit Sgd(Options& options) : rule_(options.choice("sgd", {"plain", "momentum", "nesterov"})), decay_(options, 0.0) {
+  explicit Sgd(Options& options) : rule_(rule_of(options)), decay_(options, 0.0) {
     if (rule_ != "plain") momentum_ = options.real("momentum", 0.9, {0.0, 1.0});
     if (rule_ == "momentum") dampening_ = options.real("dampening", 0.0, {0.0, 1.0});
   }

@@ -12,7 +12,7 @@ class Constant : public Schedule {
 
 const Register<Schedule> registered{
     {.name = "constant", .summary = "the peak rate throughout", .make = [](Options& options) -> std::unique_ptr<Schedule> {
-       if (!options.boolean("constant")) fail(ErrorKind::run_file, "{}\"constant\": expected true, got false", options.where("constant"));
+       options.expect_true("constant");
        return std::make_unique<Constant>();
      }}};
 

@@ -46,7 +46,7 @@ TEST(RunConfigTest, DefaultsAreFilledIn) {
   EXPECT_EQ(config.checkpoint.keep, 3);
   EXPECT_EQ(config.checkpoint.best, "");
   EXPECT_EQ(config.data.folder, "some");
-  EXPECT_TRUE(config.shuffle);
+  EXPECT_TRUE(config.data.shuffle);
   EXPECT_EQ(config.train.epochs, 3);
   EXPECT_EQ(config.train.steps, 0);
   EXPECT_EQ(config.train.learning_rate.at_batch, 256);
@@ -62,7 +62,7 @@ TEST(RunConfigTest, DefaultsAreFilledIn) {
 
 TEST(RunConfigTest, EverythingCanBeSet) {
   const RunConfig config = read(run_text(
-      "steps = 90\nmax_time = \"1h30m\"\noptimizer = { sgd = \"nesterov\" }\nclip = { global_norm = 1.0 }\nmetrics = []\n"
+      "epochs = 4\nsteps = 90\nmax_time = \"1h30m\"\noptimizer = { sgd = \"nesterov\" }\nclip = { global_norm = 1.0 }\nmetrics = []\n"
       "learning_rate = { peak = 0.2, at_batch = 64, scale = \"sqrt\" }\nschedule = { one_cycle = 0.3 }\n"
       "early_stopping = { monitor = \"validation.loss\", patience = 2, min_delta = 0.1, mode = \"max\", restore_best = false }\n"
       "log = { every_steps = 7, tensorboard = false, progress = \"lines\" }\n",
@@ -79,10 +79,10 @@ TEST(RunConfigTest, EverythingCanBeSet) {
   EXPECT_EQ(config.checkpoint.every_steps, 10);
   EXPECT_EQ(config.checkpoint.every_epochs, 0);
   EXPECT_EQ(config.checkpoint.best, "validation.loss");
-  EXPECT_FALSE(config.shuffle);
+  EXPECT_FALSE(config.data.shuffle);
   EXPECT_EQ(config.data.memory_bytes, std::int64_t{8} << 30);
   EXPECT_EQ(config.train.steps, 90);
-  EXPECT_EQ(config.train.epochs, 0);
+  EXPECT_EQ(config.train.epochs, 4);
   EXPECT_EQ(config.train.max_seconds, 5400);
   EXPECT_TRUE(config.train.clip);
   EXPECT_TRUE(config.train.metrics.empty());
@@ -127,7 +127,7 @@ TEST(RunConfigTest, UnknownKeysNameTheNearest) {
             "run.toml:12:9: [train] log: unknown key \"every\"; did you mean \"every_steps\"?");
   EXPECT_EQ(train_error(kTrain + "early_stopping = { patent = 1 }\n"),
             "run.toml:12:20: [train] early_stopping: unknown key \"patent\"; did you mean \"patience\"?");
-  EXPECT_EQ(read_error(run_text(kTrain, "", "shufle = true\n")), "run.toml:6:1: [data]: unknown key \"shufle\"; did you mean \"test\"?");
+  EXPECT_EQ(read_error(run_text(kTrain, "", "shufle = true\n")), "run.toml:6:1: [data]: unknown key \"shufle\"; did you mean \"shuffle\"?");
 }
 
 TEST(RunConfigTest, WhatIsMissingIsNamed) {
@@ -190,6 +190,16 @@ TEST(RunConfigTest, DurationsAreReadInSeveralNotations) {
   EXPECT_EQ(seconds("00:30:00"), 1800);
   EXPECT_EQ(seconds("5:30"), 330);
   for (const char* text : {"", "h", "30m1h", "1h30", "1:2:3:4", "1:", ":1", "0", "1x", "-5"}) EXPECT_THROW(seconds(text), Error) << text;
+}
+
+TEST(RunConfigTest, TheFashionMnistRecipeIsRead) {
+  const std::string path = LOCKSTEP_SOURCE_DIR "/examples/fashion_mnist/run.toml";
+  const RunConfig config = read_run_config(read_run_file(path), path);
+  EXPECT_EQ(config.run.directory, "runs/fashion_mnist");
+  EXPECT_EQ(config.checkpoint.best, "validation.accuracy");
+  EXPECT_EQ(config.data.folder, LOCKSTEP_SOURCE_DIR "/examples/fashion_mnist");
+  EXPECT_EQ(config.data.augment.size(), 2u);
+  EXPECT_EQ(config.train.epochs, 12);
 }
 
 }  // namespace

@@ -233,5 +233,73 @@ TEST(ModelBuilderTest, MainCanNameTheOptionOfABlock) {
   EXPECT_EQ(node_of(graph, "b.conv2d").spec.parameters[0].shape.text(), "[5, 3, 3, 3]");
 }
 
+TEST(ModelBuilderTest, TheFashionMnistRecipeHas308074Parameters) {
+  const Value root = read_run_file(LOCKSTEP_SOURCE_DIR "/examples/fashion_mnist/run.toml");
+  Graph graph = build_model(*root.find("model"), {{"input", {{28, 28, 1}, Dtype::f32}}, {"target", {{}, Dtype::i64}}});
+  add_training_heads(graph, *root.find("train")->find("loss"), {Value::text("accuracy")});
+  std::int64_t parameters = 0;
+  for (const GraphNode& node : graph.nodes())
+    for (const ParameterSpec& parameter : node.spec.parameters) parameters += parameter.shape.elements();
+  EXPECT_EQ(parameters, 308074);
+  EXPECT_EQ(graph.values()[static_cast<std::size_t>(graph.output())].spec.shape.text(), "[10]");
+  EXPECT_EQ(node_of(graph, "basic_3.relu").spec.outputs[0].shape.text(), "[4, 4, 128]");
+}
+
+/// A one-layer graph with heads, and what went wrong.
+std::string heads_error(const std::string& loss, const std::string& metrics = "[]") {
+  const Value root = parse_run_text("loss = " + loss + "\nmetrics = " + metrics + "\n[model]\nlayers = [{ dense = 10 }]\n", "run.toml");
+  Graph graph = build_model(*root.find("model"), {{"input", {{4}, Dtype::f32}}, {"target", {{}, Dtype::i64}}});
+  try {
+    add_training_heads(graph, *root.find("loss"), root.find("metrics")->as_array());
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::run_file);
+    return error.what();
+  }
+  std::string names;
+  for (const GraphNode& node : graph.nodes()) names += node.name + " ";
+  return names;
+}
+
+TEST(ModelBuilderTest, LossAndMetricsReadTheResultAndTheTarget) {
+  EXPECT_EQ(heads_error("\"cross_entropy\"", "[\"accuracy\", { top_k = 5, name = \"top5\", target = \"target\" }]"),
+            "dense loss accuracy top5 ");
+}
+
+TEST(ModelBuilderTest, MistakesInHeadsAreExplained) {
+  EXPECT_EQ(heads_error("\"cross_entrop\""), "run.toml:1:1: unknown loss \"cross_entrop\"; did you mean \"cross_entropy\"?");
+  EXPECT_EQ(heads_error("{ cross_entropy = \"targets\" }"),
+            "run.toml:1:10: loss \"cross_entropy\": no input is named \"targets\"; did you mean \"target\"?");
+  EXPECT_EQ(heads_error("{ cross_entropy = 3 }"), "run.toml:1:10: loss \"cross_entropy\": expected the name of the target, got 3");
+  EXPECT_EQ(heads_error("{ cross_entropy = \"target\", smoothing = 0.1 }"),
+            "run.toml:1:36: loss \"cross_entropy\": unknown key \"smoothing\"; did you mean \"label_smoothing\"?");
+  EXPECT_EQ(heads_error("\"cross_entropy\"", "[{ accuracy = true, target = \"labels\" }]"),
+            "run.toml:2:31: metric \"accuracy\": no input is named \"labels\"; known: input, target");
+  EXPECT_EQ(heads_error("\"cross_entropy\"", "[\"accuracy\", \"accuracy\"]"),
+            "run.toml:2:24: layer \"accuracy\": the name is taken; give each layer a name of its own");
+}
+
+/// Options of a layer must not be named like a layer, or `{ conv2d = 3, relu = true }` could mean two things.
+TEST(ModelBuilderTest, NoLayerHasAnOptionNamedLikeALayer) {
+  const auto& registry = Registry<Layer>::instance();
+  const std::vector<std::string> values = {"true", "1", "0.5", "\"x\"", "[1, 1]"};
+  ASSERT_GE(registry.names().size(), 10u);
+  for (const std::string& name : registry.names()) {
+    bool made = false;
+    for (const std::string& value : values) {
+      const Value table = parse_run_text(name + " = " + value + "\nsize = 1\n", "run.toml");
+      Options options(table, name);
+      try {
+        registry.find(name)->make(options);
+        made = true;
+      } catch (const Error&) {
+        continue;
+      }
+      for (const std::string& key : options.keys_read())
+        EXPECT_TRUE(key == name || !registry.find(key)) << name << " has an option " << key;
+    }
+    EXPECT_TRUE(made) << name << ": no value in this test makes one";
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
