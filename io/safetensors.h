@@ -21,9 +21,9 @@ struct NamedTensor {
 /// with spaces to a multiple of 8 bytes. `io` errors; two tensors of one name are `internal`.
 void write_safetensors(const std::string& path, std::span<const NamedTensor> tensors, const std::map<std::string, std::string>& metadata);
 
-/// The tensors of a copied state without the first part of their names ("parameters/head.weight" is "head.weight"):
-/// views into `weights`, as PyTorch users expect them.
-std::vector<NamedTensor> export_names(const Snapshot& weights);
+/// The weights and run-scope states of a copied state ("parameters/head.weight" is "head.weight"): views into
+/// `state`, under the names that PyTorch users expect.
+std::vector<NamedTensor> export_names(const Snapshot& state);
 
 struct SafeTensors {
   struct Entry {

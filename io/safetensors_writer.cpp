@@ -53,7 +53,7 @@ void write_safetensors(const std::string& path, std::span<const NamedTensor> ten
 std::vector<NamedTensor> export_names(const Snapshot& weights) {
   std::vector<NamedTensor> tensors;
   for (const Snapshot::Member& member : weights.members())
-    if (member.kind == MemberKind::tensor) tensors.push_back({member.name.substr(member.name.find('/') + 1), member.value.view()});
+    if (member.name.starts_with("parameters/") || member.name.starts_with("states/")) tensors.push_back({member.name.substr(member.name.find('/') + 1), member.value.view()});
   return tensors;
 }
 

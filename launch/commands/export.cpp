@@ -22,7 +22,7 @@ int run(const Arguments& arguments, CommandContext& context) {
   if (given.size() != 2) fail(ErrorKind::usage, "export: expected a checkpoint and a file to write, got {} arguments", given.size());
   const std::string path = checkpoint_path(given[0]);
   const Checkpoint checkpoint = read_checkpoint(path);
-  const auto tensors = export_names(checkpoint.state, {"parameters/", "states/"});
+  const auto tensors = export_names(checkpoint.state);
   write_safetensors(given[1], tensors, {{"format", "pt"}, {"created_by", checkpoint.meta.created_by}, {"step", std::to_string(checkpoint.meta.step)}});
   context.out << fmt::format("{}: {} tensors of {}\n", given[1], tensors.size(), path);
   return 0;
