@@ -16,7 +16,8 @@ namespace {
 void check_split(const ConvertedSplit& split) {
   const Shape &images = split.images.spec().shape, &labels = split.labels.spec().shape;
   if (labels.rank() != 1 || images.rank() < 2 || images[0] != labels[0])
-    fail(ErrorKind::content, "\"{}\": expected as many labels as images, got images {} and labels {}", split.group, images.text(), labels.text());
+    fail(ErrorKind::content, "\"{}\": expected as many labels as images, got images {} and labels {}", split.group, images.text(),
+         labels.text());
 }
 
 std::int64_t classes_of(const ConvertedSet& set) {
@@ -60,7 +61,8 @@ ConvertReport convert_file(std::string_view name, const std::vector<std::string>
   const auto converter = Registry<Converter>::instance().make(name, Options(options, fmt::format("converter \"{}\"", name)));
   const std::vector<std::string> wanted = converter->inputs();
   if (files.size() != wanted.size())
-    fail(ErrorKind::usage, "convert {}: expected {} and the output, got {} before the output", name, wanted.empty() ? "no files" : join(wanted, " "), files.size());
+    fail(ErrorKind::usage, "convert {}: expected {} and the output, got {} before the output", name,
+         wanted.empty() ? "no files" : join(wanted, " "), files.size());
   if (std::filesystem::exists(output)) fail(ErrorKind::usage, "convert {}: \"{}\" exists already", name, output);
 
   ConvertedSet set = converter->read(files);

@@ -12,9 +12,9 @@ namespace lockstep {
 
 /// A labelled set as a converter reads it; it becomes a group of the file.
 struct ConvertedSplit {
-  std::string group;   ///< "train", "test"
-  Tensor images;       ///< [n, height, width, channels], or [n, features]
-  Tensor labels;       ///< [n] i64
+  std::string group;  ///< "train", "test"
+  Tensor images;      ///< [n, height, width, channels], or [n, features]
+  Tensor labels;      ///< [n] i64
 };
 
 struct ConvertedSet {
@@ -50,6 +50,7 @@ struct ConvertReport {
 /// `images` and `labels`; `images` carries `mean` and `std` by channel of the *first* split in units of the stored
 /// numbers, both carry `xxh3_128`; each group carries `classes` and, where known, `class_names`. Root: `format`.
 /// `options` are the converter's own. `usage` errors for a wrong number of files and for an output that exists.
-ConvertReport convert_file(std::string_view converter, const std::vector<std::string>& files, const std::string& output, const Value& options = {});
+ConvertReport convert_file(std::string_view converter, const std::vector<std::string>& files, const std::string& output,
+                           const Value& options = {});
 
 }  // namespace lockstep

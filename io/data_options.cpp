@@ -27,11 +27,13 @@ DataField read_field(Options options, std::string name, bool target) {
 }
 
 void read_fields(Options& data, const std::string& one, const std::string& several, bool target, std::vector<DataField>& fields) {
-  if (data.has(one) && data.has(several)) fail(ErrorKind::run_file, "{}both \"{}\" and \"{}\"; expected one of them", data.where(several), one, several);
+  if (data.has(one) && data.has(several))
+    fail(ErrorKind::run_file, "{}both \"{}\" and \"{}\"; expected one of them", data.where(several), one, several);
   if (const Value* entry = data.take(one)) fields.push_back(read_field(Options(*entry, "[data] " + one), one, target));
   const Value* list = data.take(several);
   if (!list) return;
-  if (!list->is_array()) fail(ErrorKind::run_file, "{}\"{}\": expected a list of tables, got {}", data.where(several), several, list->describe());
+  if (!list->is_array())
+    fail(ErrorKind::run_file, "{}\"{}\": expected a list of tables, got {}", data.where(several), several, list->describe());
   for (const Value& entry : list->as_array()) {
     Options options(entry, "[data] " + several);
     std::string name = options.text("name");
@@ -65,7 +67,8 @@ DataOptions read_data_options(const Value& table, const std::string& folder) {
   result.validation = data.texts("validation", nothing);
   result.test = data.texts("test", nothing);
   read_fields(data, "input", "inputs", false, result.fields);
-  if (result.fields.empty()) fail(ErrorKind::run_file, "{}\"input\" is missing: expected a table such as {{ dataset = \"images\" }}", data.where());
+  if (result.fields.empty())
+    fail(ErrorKind::run_file, "{}\"input\" is missing: expected a table such as {{ dataset = \"images\" }}", data.where());
   read_fields(data, "target", "targets", true, result.fields);
   for (std::size_t i = 0; i < result.fields.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)

@@ -49,14 +49,15 @@ void transpose_image(const T* from, T* to, const Shape& image) {
 void check_labels(const std::int64_t* labels, std::int64_t rows, std::int64_t per_row, const DataField& field, const Hdf5Dataset& dataset) {
   for (std::int64_t i = 0; i < rows * per_row; ++i)
     if (labels[i] < 0 || labels[i] >= field.classes)
-      fail(ErrorKind::content, "{}: label {} at index {}: expected 0 to {} (classes = {})", dataset.where(), labels[i], i / per_row, field.classes - 1,
-           field.classes);
+      fail(ErrorKind::content, "{}: label {} at index {}: expected 0 to {} (classes = {})", dataset.where(), labels[i], i / per_row,
+           field.classes - 1, field.classes);
 }
 
 void check_finite(const float* values, std::int64_t first, std::int64_t count, std::int64_t per_row, const Hdf5Dataset& dataset) {
   for (std::int64_t i = 0; i < count * per_row; ++i)
     if (!std::isfinite(values[i]))
-      fail(ErrorKind::content, "{}: {} at index {}: expected finite numbers within the range of f32", dataset.where(), values[i], first + i / per_row);
+      fail(ErrorKind::content, "{}: {} at index {}: expected finite numbers within the range of f32", dataset.where(), values[i],
+           first + i / per_row);
 }
 
 void read_one_hot(const DataField& field, const Hdf5Dataset& dataset, std::int64_t* out) {
@@ -68,7 +69,8 @@ void read_one_hot(const DataField& field, const Hdf5Dataset& dataset, std::int64
       const std::int64_t label = std::max_element(one, one + classes) - one;
       const std::int64_t zeros = std::count(one, one + classes, 0.0f);
       if (one[label] != 1.0f || zeros != classes - 1)
-        fail(ErrorKind::content, "{}: index {}: expected a one-hot row of {} classes: one 1, otherwise 0", dataset.where(), first + row, classes);
+        fail(ErrorKind::content, "{}: index {}: expected a one-hot row of {} classes: one 1, otherwise 0", dataset.where(), first + row,
+             classes);
       out[first + row] = label;
     }
   });
@@ -80,7 +82,8 @@ void check_digest(const FieldForm& form, const Hdf5Dataset& dataset, const std::
   const std::string expected = dataset.text_attribute("xxh3_128");
   const std::string found = digest_hex(data, static_cast<std::size_t>(dataset.shape().elements()) * size_of(form.dtype));
   if (found != expected)
-    fail(ErrorKind::content, "{}: damaged, or changed since it was written: expected xxh3_128 {}, got {}; remove the attribute to accept the change",
+    fail(ErrorKind::content,
+         "{}: damaged, or changed since it was written: expected xxh3_128 {}, got {}; remove the attribute to accept the change",
          dataset.where(), expected, found);
 }
 
@@ -106,7 +109,8 @@ FieldForm form_of(const DataField& field, const Hdf5Dataset& dataset) {
   if (shape.rank() == 0) fail(ErrorKind::content, "{}: expected samples along the first axis, got a scalar", dataset.where());
   FieldForm form{.stored = without_leading(shape), .sample = without_leading(shape)};
   const int rank = form.stored.rank();
-  if (dataset.type() == StoredType::bf16) fail(ErrorKind::content, "{}: element type: expected integers or floats, got bf16", dataset.where());
+  if (dataset.type() == StoredType::bf16)
+    fail(ErrorKind::content, "{}: element type: expected integers or floats, got bf16", dataset.where());
   if (field.classes > 0) {
     form.dtype = Dtype::i64;
     if (!is_integer(dataset.type()) || (field.target && field.classes > 1 && rank == 1 && form.stored[0] == field.classes)) {
@@ -148,7 +152,8 @@ void read_field(const DataField& field, const FieldForm& form, const Hdf5Dataset
       }
     });
   }
-  if (form.dtype == Dtype::i64) check_labels(reinterpret_cast<const std::int64_t*>(out), rows, std::max<std::int64_t>(1, per_row), field, dataset);
+  if (form.dtype == Dtype::i64)
+    check_labels(reinterpret_cast<const std::int64_t*>(out), rows, std::max<std::int64_t>(1, per_row), field, dataset);
   if (form.dtype == Dtype::f32) check_finite(reinterpret_cast<const float*>(out), 0, rows, std::max<std::int64_t>(1, per_row), dataset);
 }
 

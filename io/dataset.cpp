@@ -38,7 +38,8 @@ std::int64_t samples_of(const OpenSource& open) {
   const Hdf5Dataset& first = open.datasets.front();
   for (const Hdf5Dataset& other : open.datasets)
     if (other.shape()[0] != first.shape()[0])
-      fail(ErrorKind::content, "{}: samples: expected {} as in \"{}\", got {}", other.where(), first.shape()[0], first.path(), other.shape()[0]);
+      fail(ErrorKind::content, "{}: samples: expected {} as in \"{}\", got {}", other.where(), first.shape()[0], first.path(),
+           other.shape()[0]);
   return first.shape()[0];
 }
 
@@ -101,8 +102,8 @@ Dataset Dataset::load(const DataOptions& options, const std::vector<std::string>
   for (const FieldForm& form : forms)
     needed += static_cast<double>(form.sample.elements()) * static_cast<double>(size_of(form.dtype)) * static_cast<double>(result.samples_);
   if (needed > static_cast<double>(options.memory_bytes))
-    fail(ErrorKind::run_file, "[data] \"memory\": \"{}\" needs {:.0f} bytes in memory on every rank: expected at most {} ({})", sources.front(), needed,
-         options.memory_bytes, format_bytes(static_cast<std::uint64_t>(options.memory_bytes)));
+    fail(ErrorKind::run_file, "[data] \"memory\": \"{}\" needs {:.0f} bytes in memory on every rank: expected at most {} ({})",
+         sources.front(), needed, options.memory_bytes, format_bytes(static_cast<std::uint64_t>(options.memory_bytes)));
 
   for (std::size_t i = 0; i < forms.size(); ++i) {
     DatasetField field{.options = options.fields[i], .sample = {forms[i].sample, forms[i].dtype}};

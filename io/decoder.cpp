@@ -19,10 +19,12 @@ FieldDecoder::FieldDecoder(const DatasetField& field, const TensorSpec& wanted, 
     : field_(field), wanted_(wanted), steps_(steps) {
   const std::string where = "[data] field \"" + field.options.name + "\"";
   if (wanted.shape != field.sample.shape)
-    fail(ErrorKind::run_file, "{}: samples: expected {}, got {} from \"{}\"", where, wanted.shape.text(), field.sample.shape.text(), field.options.dataset);
+    fail(ErrorKind::run_file, "{}: samples: expected {}, got {} from \"{}\"", where, wanted.shape.text(), field.sample.shape.text(),
+         field.options.dataset);
   const bool integers = field.sample.dtype == Dtype::i64;
   if (integers != (wanted.dtype == Dtype::i64) || (!integers && wanted.dtype != Dtype::f32 && wanted.dtype != Dtype::bf16))
-    fail(ErrorKind::run_file, "{}: samples: expected {}, got {}", where, name_of(wanted.dtype), integers ? "integers (\"classes\" is given)" : "floats");
+    fail(ErrorKind::run_file, "{}: samples: expected {}, got {}", where, name_of(wanted.dtype),
+         integers ? "integers (\"classes\" is given)" : "floats");
   if (field.options.target || integers) steps_ = {};
   if (!steps_.empty() && field.sample.shape.rank() != 3)
     fail(ErrorKind::run_file, "{}: augmentation \"{}\": expected images [height, width, channels], got {}", where, steps_.front().name,

@@ -29,10 +29,10 @@ class FieldDecoder {
   const DatasetField& field_;
   TensorSpec wanted_;
   std::span<const AugmentStep> steps_;
-  std::vector<std::uint64_t> keys_;         // by step
-  std::vector<float> mean_, factor_;        // one period of channels, repeated to fill vectors; empty: as stored
-  std::vector<float> fill_;                 // by channel
-  std::vector<float> values_, scratch_;     // one sample
+  std::vector<std::uint64_t> keys_;      // by step
+  std::vector<float> mean_, factor_;     // one period of channels, repeated to fill vectors; empty: as stored
+  std::vector<float> fill_;              // by channel
+  std::vector<float> values_, scratch_;  // one sample
 };
 
 }  // namespace lockstep

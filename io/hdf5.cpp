@@ -53,7 +53,8 @@ void check_readable(const std::string& path) {
 void Hdf5Dataset::transfer(bool reading, void* memory, Dtype dtype, std::int64_t first, std::int64_t count) const {
   hdf5::prepare();
   const std::int64_t rows = shape_.rank() ? shape_[0] : 1;
-  require(first >= 0 && count >= 0 && first <= rows && count <= rows - first, "{}: rows [{}, {}) of {}", where(), first, first + count, rows);
+  require(first >= 0 && count >= 0 && first <= rows && count <= rows - first, "{}: rows [{}, {}) of {}", where(), first, first + count,
+          rows);
   const bool raw = dtype == Dtype::bf16;
   require(raw == (type_ == StoredType::bf16), "{}: stored as {}, asked for as {}", where(), name_of(type_), name_of(dtype));
   const bool wants_integer = dtype == Dtype::i64 || dtype == Dtype::i32 || dtype == Dtype::u8;
@@ -72,9 +73,11 @@ void Hdf5Dataset::transfer(bool reading, void* memory, Dtype dtype, std::int64_t
   }
   const Hdf5Handle memory_space(shape_.rank() ? H5Screate_simple(shape_.rank(), extents.data(), nullptr) : H5Screate(H5S_SCALAR));
   if (reading)
-    check(H5Dread(handle_.id(), type.id(), memory_space.id(), file_space.id(), H5P_DEFAULT, memory), ErrorKind::content, where(), "cannot be read");
+    check(H5Dread(handle_.id(), type.id(), memory_space.id(), file_space.id(), H5P_DEFAULT, memory), ErrorKind::content, where(),
+          "cannot be read");
   else
-    check(H5Dwrite(handle_.id(), type.id(), memory_space.id(), file_space.id(), H5P_DEFAULT, memory), ErrorKind::io, where(), "cannot be written");
+    check(H5Dwrite(handle_.id(), type.id(), memory_space.id(), file_space.id(), H5P_DEFAULT, memory), ErrorKind::io, where(),
+          "cannot be written");
 }
 
 void Hdf5Dataset::read(void* out, Dtype as, std::int64_t first, std::int64_t count) const { transfer(true, out, as, first, count); }
@@ -111,17 +114,18 @@ std::vector<Hdf5Entry> Hdf5Group::entries() const {
   if (info.nlinks > 100000) fail(ErrorKind::content, "{}: expected at most 100,000 entries, got {}", where(), info.nlinks);
   std::vector<Hdf5Entry> result;
   for (hsize_t i = 0; i < info.nlinks; ++i) {
-    const auto name_size = check(H5Lget_name_by_idx(handle_.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, nullptr, 0, H5P_DEFAULT), ErrorKind::content,
-                                 where(), "cannot be listed");
+    const auto name_size = check(H5Lget_name_by_idx(handle_.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, nullptr, 0, H5P_DEFAULT),
+                                 ErrorKind::content, where(), "cannot be listed");
     if (name_size > 4096) fail(ErrorKind::content, "{}: a name of {} bytes: expected at most 4096", where(), name_size);
     std::string name(static_cast<std::size_t>(name_size), '\0');
-    check(H5Lget_name_by_idx(handle_.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name.data(), name.size() + 1, H5P_DEFAULT), ErrorKind::content, where(),
-          "cannot be listed");
+    check(H5Lget_name_by_idx(handle_.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name.data(), name.size() + 1, H5P_DEFAULT),
+          ErrorKind::content, where(), "cannot be listed");
     H5L_info_t link{};
     check(H5Lget_info(handle_.id(), name.c_str(), &link, H5P_DEFAULT), ErrorKind::content, where(), "cannot be listed");
     Hdf5Kind kind = Hdf5Kind::other;
     if (link.type == H5L_TYPE_HARD) {
-      const Hdf5Handle object(check(H5Oopen(handle_.id(), name.c_str(), H5P_DEFAULT), ErrorKind::content, where() + ": \"" + name + "\"", "cannot be opened"));
+      const Hdf5Handle object(
+          check(H5Oopen(handle_.id(), name.c_str(), H5P_DEFAULT), ErrorKind::content, where() + ": \"" + name + "\"", "cannot be opened"));
       const H5I_type_t type = H5Iget_type(object.id());
       kind = type == H5I_GROUP ? Hdf5Kind::group : type == H5I_DATASET ? Hdf5Kind::dataset : Hdf5Kind::other;
     }
@@ -154,7 +158,8 @@ Hdf5Dataset Hdf5Group::dataset(std::string_view path) const {
   result.type_ = facts.type;
   result.storage_ = facts.storage;
   result.stored_bytes_ = facts.stored_bytes;
-  if (result.type_ == StoredType::u16 && result.has_attribute("dtype") && result.text_attribute("dtype") == "bfloat16") result.type_ = StoredType::bf16;
+  if (result.type_ == StoredType::u16 && result.has_attribute("dtype") && result.text_attribute("dtype") == "bfloat16")
+    result.type_ = StoredType::bf16;
   return result;
 }
 
@@ -164,9 +169,9 @@ Hdf5Group Hdf5Group::create_group(std::string_view name) {
   const std::string where = hdf5::where_of(file_, path);
   const Hdf5Handle links(check(H5Pcreate(H5P_LINK_CREATE), ErrorKind::internal, where, "no properties"));
   check(H5Pset_create_intermediate_group(links.id(), 1), ErrorKind::internal, where, "a property is refused");
-  return Hdf5Group(
-      Hdf5Handle(check(H5Gcreate2(handle_.id(), std::string(name).c_str(), links.id(), H5P_DEFAULT, H5P_DEFAULT), ErrorKind::io, where, "cannot be created")),
-      file_, path);
+  return Hdf5Group(Hdf5Handle(check(H5Gcreate2(handle_.id(), std::string(name).c_str(), links.id(), H5P_DEFAULT, H5P_DEFAULT),
+                                    ErrorKind::io, where, "cannot be created")),
+                   file_, path);
 }
 
 Hdf5Dataset Hdf5Group::create_dataset(std::string_view name, StoredType type, const Shape& shape, const Hdf5Storage& storage) {
@@ -181,8 +186,9 @@ Hdf5Dataset Hdf5Group::create_dataset(std::string_view name, StoredType type, co
   const Hdf5Handle links(check(H5Pcreate(H5P_LINK_CREATE), ErrorKind::internal, result.where(), "no properties"));
   check(H5Pset_create_intermediate_group(links.id(), 1), ErrorKind::internal, result.where(), "a property is refused");
   const Hdf5Handle element = hdf5::file_type(type), space = space_of(shape);
-  result.handle_ = Hdf5Handle(check(H5Dcreate2(handle_.id(), std::string(name).c_str(), element.id(), space.id(), links.id(), properties.id(), H5P_DEFAULT),
-                                    ErrorKind::io, result.where(), "cannot be created"));
+  result.handle_ = Hdf5Handle(
+      check(H5Dcreate2(handle_.id(), std::string(name).c_str(), element.id(), space.id(), links.id(), properties.id(), H5P_DEFAULT),
+            ErrorKind::io, result.where(), "cannot be created"));
   if (type == StoredType::bf16) result.set_attribute("dtype", "bfloat16");
   return result;
 }
@@ -196,7 +202,8 @@ Hdf5File Hdf5File::open(const std::string& path) {
   Hdf5File file;
   file.path_ = path;
   file.handle_ = Hdf5Handle(check(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), ErrorKind::content, where, "not a whole HDF5 file"));
-  file.root_ = Hdf5Group(Hdf5Handle(check(H5Gopen2(file.handle_.id(), "/", H5P_DEFAULT), ErrorKind::content, where, "its root cannot be opened")), path, "/");
+  file.root_ = Hdf5Group(
+      Hdf5Handle(check(H5Gopen2(file.handle_.id(), "/", H5P_DEFAULT), ErrorKind::content, where, "its root cannot be opened")), path, "/");
   return file;
 }
 
@@ -205,12 +212,14 @@ Hdf5File Hdf5File::create(const std::string& path, Hdf5Format format) {
   const std::string where = "\"" + path + "\"";
   const Hdf5Handle access(check(H5Pcreate(H5P_FILE_ACCESS), ErrorKind::internal, where, "no properties"));
   check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), ErrorKind::internal, where, "a property is refused");
-  check(H5Pset_libver_bounds(access.id(), format == Hdf5Format::v110 ? H5F_LIBVER_V110 : H5F_LIBVER_V18, H5F_LIBVER_V110), ErrorKind::internal, where,
-        "a property is refused");
+  check(H5Pset_libver_bounds(access.id(), format == Hdf5Format::v110 ? H5F_LIBVER_V110 : H5F_LIBVER_V18, H5F_LIBVER_V110),
+        ErrorKind::internal, where, "a property is refused");
   Hdf5File file;
   file.path_ = path;
-  file.handle_ = Hdf5Handle(check(H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.id()), ErrorKind::io, where, "cannot be created"));
-  file.root_ = Hdf5Group(Hdf5Handle(check(H5Gopen2(file.handle_.id(), "/", H5P_DEFAULT), ErrorKind::io, where, "its root cannot be opened")), path, "/");
+  file.handle_ =
+      Hdf5Handle(check(H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.id()), ErrorKind::io, where, "cannot be created"));
+  file.root_ = Hdf5Group(
+      Hdf5Handle(check(H5Gopen2(file.handle_.id(), "/", H5P_DEFAULT), ErrorKind::io, where, "its root cannot be opened")), path, "/");
   return file;
 }
 

@@ -82,7 +82,8 @@ class Hdf5Object {
 
  protected:
   Hdf5Object() = default;
-  Hdf5Object(Hdf5Handle handle, std::string file, std::string path) : handle_(std::move(handle)), file_(std::move(file)), path_(std::move(path)) {}
+  Hdf5Object(Hdf5Handle handle, std::string file, std::string path)
+      : handle_(std::move(handle)), file_(std::move(file)), path_(std::move(path)) {}
 
   Hdf5Handle handle_;
   std::string file_, path_;

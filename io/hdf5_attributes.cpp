@@ -21,7 +21,9 @@ struct OpenAttribute {
   bool variable = false;
 };
 
-std::string attribute_where(const Hdf5Object& object, std::string_view name) { return fmt::format("{}: attribute \"{}\"", object.where(), name); }
+std::string attribute_where(const Hdf5Object& object, std::string_view name) {
+  return fmt::format("{}: attribute \"{}\"", object.where(), name);
+}
 
 OpenAttribute open_attribute(std::int64_t object, const std::string& where, std::string_view name) {
   OpenAttribute open;
@@ -31,7 +33,8 @@ OpenAttribute open_attribute(std::int64_t object, const std::string& where, std:
   open.kind = H5Tget_class(open.type.id());
   open.item = H5Tget_size(open.type.id());
   open.variable = open.kind == H5T_VLEN || (open.kind == H5T_STRING && H5Tis_variable_str(open.type.id()) > 0);
-  open.count = static_cast<std::size_t>(check(H5Sget_simple_extent_npoints(space.id()), ErrorKind::content, where, "its extents cannot be read"));
+  open.count =
+      static_cast<std::size_t>(check(H5Sget_simple_extent_npoints(space.id()), ErrorKind::content, where, "its extents cannot be read"));
   if (open.item == 0 || open.count > kMaxAttributeBytes / open.item)
     fail(ErrorKind::content, "{}: expected at most {} bytes, got {} items of {}", where, kMaxAttributeBytes, open.count, open.item);
   return open;
@@ -68,11 +71,13 @@ T only(const std::vector<T>& values, const std::string& where) {
   return values.front();
 }
 
-void write_attribute(std::int64_t object, const std::string& where, std::string_view name, hid_t type, const Hdf5Handle& space, const void* data) {
+void write_attribute(std::int64_t object, const std::string& where, std::string_view name, hid_t type, const Hdf5Handle& space,
+                     const void* data) {
   const std::string text(name);
   if (check(H5Aexists(object, text.c_str()), ErrorKind::io, where, "cannot be looked up"))
     check(H5Adelete(object, text.c_str()), ErrorKind::io, where, "cannot be replaced");
-  const Hdf5Handle attribute(check(H5Acreate2(object, text.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT), ErrorKind::io, where, "cannot be created"));
+  const Hdf5Handle attribute(
+      check(H5Acreate2(object, text.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT), ErrorKind::io, where, "cannot be created"));
   check(H5Awrite(attribute.id(), type, data), ErrorKind::io, where, "cannot be written");
 }
 
@@ -95,7 +100,8 @@ std::string Hdf5Object::where() const { return hdf5::where_of(file_, path_); }
 
 bool Hdf5Object::has_attribute(std::string_view name) const {
   hdf5::prepare();
-  return check(H5Aexists(handle_.id(), std::string(name).c_str()), ErrorKind::content, attribute_where(*this, name), "cannot be looked up") > 0;
+  return check(H5Aexists(handle_.id(), std::string(name).c_str()), ErrorKind::content, attribute_where(*this, name),
+               "cannot be looked up") > 0;
 }
 
 std::vector<std::string> Hdf5Object::attribute_names() const {
@@ -106,8 +112,8 @@ std::vector<std::string> Hdf5Object::attribute_names() const {
   std::vector<std::string> names;
   for (hsize_t i = 0; i < info.num_attrs; ++i) {
     std::array<char, 1024> name{};
-    check(H5Aget_name_by_idx(handle_.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name.data(), name.size(), H5P_DEFAULT), ErrorKind::content, where(),
-          "its attributes cannot be listed");
+    check(H5Aget_name_by_idx(handle_.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name.data(), name.size(), H5P_DEFAULT), ErrorKind::content,
+          where(), "its attributes cannot be listed");
     names.emplace_back(name.data());
   }
   return names;
@@ -131,7 +137,9 @@ std::vector<std::string> Hdf5Object::texts_attribute(std::string_view name) cons
   return read_texts(open_attribute(handle_.id(), at, name), at);
 }
 
-std::int64_t Hdf5Object::integer_attribute(std::string_view name) const { return only(integers_attribute(name), attribute_where(*this, name)); }
+std::int64_t Hdf5Object::integer_attribute(std::string_view name) const {
+  return only(integers_attribute(name), attribute_where(*this, name));
+}
 double Hdf5Object::real_attribute(std::string_view name) const { return only(reals_attribute(name), attribute_where(*this, name)); }
 std::string Hdf5Object::text_attribute(std::string_view name) const { return only(texts_attribute(name), attribute_where(*this, name)); }
 
@@ -169,7 +177,8 @@ void Hdf5Object::set_attribute(std::string_view name, std::string_view value) {
   require(value.size() < kMaxAttributeBytes, "{}: a text of {} bytes", attribute_where(*this, name), value.size());
   std::string bytes(value);
   bytes.resize(std::max<std::size_t>(1, bytes.size()));
-  write_attribute(handle_.id(), attribute_where(*this, name), name, text_type(bytes.size()).id(), Hdf5Handle(H5Screate(H5S_SCALAR)), bytes.data());
+  write_attribute(handle_.id(), attribute_where(*this, name), name, text_type(bytes.size()).id(), Hdf5Handle(H5Screate(H5S_SCALAR)),
+                  bytes.data());
 }
 
 void Hdf5Object::set_attribute(std::string_view name, const std::vector<std::int64_t>& values) {

@@ -59,32 +59,51 @@ std::int64_t check(std::int64_t result, ErrorKind kind, const std::string& where
 
 Hdf5Handle memory_type(Dtype dtype) {
   switch (dtype) {
-    case Dtype::f32: return Hdf5Handle(H5Tcopy(H5T_NATIVE_FLOAT));
-    case Dtype::f64: return Hdf5Handle(H5Tcopy(H5T_NATIVE_DOUBLE));
-    case Dtype::u8: return Hdf5Handle(H5Tcopy(H5T_NATIVE_UINT8));
-    case Dtype::i32: return Hdf5Handle(H5Tcopy(H5T_NATIVE_INT32));
-    case Dtype::i64: return Hdf5Handle(H5Tcopy(H5T_NATIVE_INT64));
-    case Dtype::bf16: return Hdf5Handle(H5Tcopy(H5T_NATIVE_UINT16));
-    case Dtype::f16: return half_type();
+    case Dtype::f32:
+      return Hdf5Handle(H5Tcopy(H5T_NATIVE_FLOAT));
+    case Dtype::f64:
+      return Hdf5Handle(H5Tcopy(H5T_NATIVE_DOUBLE));
+    case Dtype::u8:
+      return Hdf5Handle(H5Tcopy(H5T_NATIVE_UINT8));
+    case Dtype::i32:
+      return Hdf5Handle(H5Tcopy(H5T_NATIVE_INT32));
+    case Dtype::i64:
+      return Hdf5Handle(H5Tcopy(H5T_NATIVE_INT64));
+    case Dtype::bf16:
+      return Hdf5Handle(H5Tcopy(H5T_NATIVE_UINT16));
+    case Dtype::f16:
+      return half_type();
   }
   fail(ErrorKind::internal, "hdf5: no memory type");
 }
 
 Hdf5Handle file_type(StoredType type) {
   switch (type) {
-    case StoredType::i8: return Hdf5Handle(H5Tcopy(H5T_STD_I8LE));
-    case StoredType::u8: return Hdf5Handle(H5Tcopy(H5T_STD_U8LE));
-    case StoredType::i16: return Hdf5Handle(H5Tcopy(H5T_STD_I16LE));
+    case StoredType::i8:
+      return Hdf5Handle(H5Tcopy(H5T_STD_I8LE));
+    case StoredType::u8:
+      return Hdf5Handle(H5Tcopy(H5T_STD_U8LE));
+    case StoredType::i16:
+      return Hdf5Handle(H5Tcopy(H5T_STD_I16LE));
     case StoredType::bf16:
-    case StoredType::u16: return Hdf5Handle(H5Tcopy(H5T_STD_U16LE));
-    case StoredType::i32: return Hdf5Handle(H5Tcopy(H5T_STD_I32LE));
-    case StoredType::u32: return Hdf5Handle(H5Tcopy(H5T_STD_U32LE));
-    case StoredType::i64: return Hdf5Handle(H5Tcopy(H5T_STD_I64LE));
-    case StoredType::u64: return Hdf5Handle(H5Tcopy(H5T_STD_U64LE));
-    case StoredType::f16: return half_type();
-    case StoredType::f32: return Hdf5Handle(H5Tcopy(H5T_IEEE_F32LE));
-    case StoredType::f64: return Hdf5Handle(H5Tcopy(H5T_IEEE_F64LE));
-    case StoredType::boolean: return boolean_type();
+    case StoredType::u16:
+      return Hdf5Handle(H5Tcopy(H5T_STD_U16LE));
+    case StoredType::i32:
+      return Hdf5Handle(H5Tcopy(H5T_STD_I32LE));
+    case StoredType::u32:
+      return Hdf5Handle(H5Tcopy(H5T_STD_U32LE));
+    case StoredType::i64:
+      return Hdf5Handle(H5Tcopy(H5T_STD_I64LE));
+    case StoredType::u64:
+      return Hdf5Handle(H5Tcopy(H5T_STD_U64LE));
+    case StoredType::f16:
+      return half_type();
+    case StoredType::f32:
+      return Hdf5Handle(H5Tcopy(H5T_IEEE_F32LE));
+    case StoredType::f64:
+      return Hdf5Handle(H5Tcopy(H5T_IEEE_F64LE));
+    case StoredType::boolean:
+      return boolean_type();
   }
   fail(ErrorKind::internal, "hdf5: no file type");
 }
@@ -122,13 +141,20 @@ bool is_integer(StoredType type) { return type <= StoredType::u64 || type == Sto
 
 StoredType stored_type(Dtype dtype) {
   switch (dtype) {
-    case Dtype::f32: return StoredType::f32;
-    case Dtype::bf16: return StoredType::bf16;
-    case Dtype::f16: return StoredType::f16;
-    case Dtype::f64: return StoredType::f64;
-    case Dtype::u8: return StoredType::u8;
-    case Dtype::i32: return StoredType::i32;
-    case Dtype::i64: return StoredType::i64;
+    case Dtype::f32:
+      return StoredType::f32;
+    case Dtype::bf16:
+      return StoredType::bf16;
+    case Dtype::f16:
+      return StoredType::f16;
+    case Dtype::f64:
+      return StoredType::f64;
+    case Dtype::u8:
+      return StoredType::u8;
+    case Dtype::i32:
+      return StoredType::i32;
+    case Dtype::i64:
+      return StoredType::i64;
   }
   fail(ErrorKind::internal, "hdf5: unknown dtype");
 }

@@ -66,8 +66,8 @@ StoredType checked_type(hid_t type, const std::string& where) {
                                : kind == H5T_COMPOUND ? "a compound (complex numbers?)"
                                : kind == H5T_ENUM     ? "an enumeration"
                                                       : "another type";
-  fail(ErrorKind::content, "{}: element type: expected integers of 8 to 64 bits, floats of 16 to 64 bits or booleans, got {} of {} bytes", where, got,
-       size);
+  fail(ErrorKind::content, "{}: element type: expected integers of 8 to 64 bits, floats of 16 to 64 bits or booleans, got {} of {} bytes",
+       where, got, size);
 }
 
 Shape checked_shape(hid_t dataset, std::size_t item_bytes, const std::string& where) {
@@ -76,7 +76,8 @@ Shape checked_shape(hid_t dataset, std::size_t item_bytes, const std::string& wh
   if (kind == H5S_SCALAR) return Shape{};
   const int rank = H5Sget_simple_extent_ndims(space.id());
   if (kind != H5S_SIMPLE || rank < 1 || rank > Shape::kMaxRank)
-    fail(ErrorKind::content, "{}: rank: expected 0 to {}, got {}", where, Shape::kMaxRank, kind == H5S_SIMPLE ? std::to_string(rank) : "no extents");
+    fail(ErrorKind::content, "{}: rank: expected 0 to {}, got {}", where, Shape::kMaxRank,
+         kind == H5S_SIMPLE ? std::to_string(rank) : "no extents");
   std::array<hsize_t, Shape::kMaxRank> extents{};
   check(H5Sget_simple_extent_dims(space.id(), extents.data(), nullptr), ErrorKind::content, where, "its extents cannot be read");
   std::vector<std::int64_t> result;
@@ -115,7 +116,8 @@ Hdf5Storage checked_storage(hid_t dataset, std::size_t item_bytes, const Shape& 
   Hdf5Storage storage;
   const H5D_layout_t layout = H5Pget_layout(properties.id());
   if (layout == H5D_VIRTUAL) fail(ErrorKind::content, "{}: a virtual dataset: expected its data in this very file", where);
-  if (H5Pget_external_count(properties.id()) != 0) fail(ErrorKind::content, "{}: external storage: expected its data in this very file", where);
+  if (H5Pget_external_count(properties.id()) != 0)
+    fail(ErrorKind::content, "{}: external storage: expected its data in this very file", where);
   if (layout == H5D_CHUNKED) {
     std::array<hsize_t, Shape::kMaxRank + 1> extents{};
     const int rank = H5Pget_chunk(properties.id(), Shape::kMaxRank, extents.data());
@@ -140,7 +142,8 @@ Hdf5Storage checked_storage(hid_t dataset, std::size_t item_bytes, const Shape& 
 
 Hdf5Handle open_path(std::int64_t start, const std::string& file, const std::string& start_path, std::string_view path, Hdf5Kind wanted) {
   const bool absolute = path.starts_with('/');
-  Hdf5Handle current(check(H5Oopen(start, absolute ? "/" : ".", H5P_DEFAULT), ErrorKind::content, where_of(file, path), "cannot be opened"));
+  Hdf5Handle current(
+      check(H5Oopen(start, absolute ? "/" : ".", H5P_DEFAULT), ErrorKind::content, where_of(file, path), "cannot be opened"));
   std::string walked = absolute ? "/" : start_path;
   while (!path.empty()) {
     const std::size_t end = std::min(path.find('/'), path.size());
@@ -155,7 +158,8 @@ Hdf5Handle open_path(std::int64_t start, const std::string& file, const std::str
     current = Hdf5Handle(check(H5Oopen(current.id(), name.c_str(), H5P_DEFAULT), ErrorKind::content, where, "cannot be opened"));
   }
   const H5I_type_t type = H5Iget_type(current.id());
-  if (wanted == Hdf5Kind::group && type != H5I_GROUP) fail(ErrorKind::content, "{}: expected a group, got no group", where_of(file, walked));
+  if (wanted == Hdf5Kind::group && type != H5I_GROUP)
+    fail(ErrorKind::content, "{}: expected a group, got no group", where_of(file, walked));
   if (wanted == Hdf5Kind::dataset && type != H5I_DATASET)
     fail(ErrorKind::content, "{}: expected a dataset, got {}", where_of(file, walked), type == H5I_GROUP ? "a group" : "no dataset");
   return current;
@@ -171,8 +175,8 @@ DatasetFacts check_dataset(std::int64_t dataset, const std::string& where) {
   facts.stored_bytes = H5Dget_storage_size(dataset);
   const std::uint64_t declared = static_cast<std::uint64_t>(facts.shape.elements()) * item;
   if (declared > kExpansionMatters && declared / kMaxExpansion > facts.stored_bytes)
-    fail(ErrorKind::content, "{}: declares {} bytes, stores {}: expected at most {} times as many as stored", where, declared, facts.stored_bytes,
-         kMaxExpansion);
+    fail(ErrorKind::content, "{}: declares {} bytes, stores {}: expected at most {} times as many as stored", where, declared,
+         facts.stored_bytes, kMaxExpansion);
   return facts;
 }
 

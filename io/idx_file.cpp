@@ -71,13 +71,20 @@ struct IdxType {
 
 IdxType idx_type(unsigned char code, const std::string& path) {
   switch (code) {
-    case 0x08: return {1, Dtype::u8};
-    case 0x09: return {1, Dtype::i32};
-    case 0x0B: return {2, Dtype::i32};
-    case 0x0C: return {4, Dtype::i32};
-    case 0x0D: return {4, Dtype::f32};
-    case 0x0E: return {8, Dtype::f64};
-    default: fail(ErrorKind::content, "\"{}\": IDX type 0x{:02X}: expected 08, 09, 0B, 0C, 0D or 0E", path, code);
+    case 0x08:
+      return {1, Dtype::u8};
+    case 0x09:
+      return {1, Dtype::i32};
+    case 0x0B:
+      return {2, Dtype::i32};
+    case 0x0C:
+      return {4, Dtype::i32};
+    case 0x0D:
+      return {4, Dtype::f32};
+    case 0x0E:
+      return {8, Dtype::f64};
+    default:
+      fail(ErrorKind::content, "\"{}\": IDX type 0x{:02X}: expected 08, 09, 0B, 0C, 0D or 0E", path, code);
   }
 }
 
@@ -99,18 +106,25 @@ void convert(const std::byte* from, std::byte* to, std::int64_t count) {
 
 void convert(unsigned char code, const std::byte* from, std::byte* to, std::int64_t count) {
   switch (code) {
-    case 0x09: return convert<std::int8_t, std::int32_t>(from, to, count);
-    case 0x0B: return convert<std::int16_t, std::int32_t>(from, to, count);
-    case 0x0C: return convert<std::int32_t, std::int32_t>(from, to, count);
-    case 0x0D: return convert<float, float>(from, to, count);
-    case 0x0E: return convert<double, double>(from, to, count);
-    default: std::memcpy(to, from, static_cast<std::size_t>(count));
+    case 0x09:
+      return convert<std::int8_t, std::int32_t>(from, to, count);
+    case 0x0B:
+      return convert<std::int16_t, std::int32_t>(from, to, count);
+    case 0x0C:
+      return convert<std::int32_t, std::int32_t>(from, to, count);
+    case 0x0D:
+      return convert<float, float>(from, to, count);
+    case 0x0E:
+      return convert<double, double>(from, to, count);
+    default:
+      std::memcpy(to, from, static_cast<std::size_t>(count));
   }
 }
 
 /// The extents, checked against what the file can hold: deflate expands at most 1032 times.
 Shape read_extents(GzipFile& file, unsigned rank, std::size_t item, const std::string& path) {
-  if (rank < 1 || rank > Shape::kMaxRank) fail(ErrorKind::content, "\"{}\": IDX rank: expected 1 to {}, got {}", path, Shape::kMaxRank, rank);
+  if (rank < 1 || rank > Shape::kMaxRank)
+    fail(ErrorKind::content, "\"{}\": IDX rank: expected 1 to {}, got {}", path, Shape::kMaxRank, rank);
   const double limit = static_cast<double>(std::filesystem::file_size(path)) * 1100.0;
   std::vector<std::int64_t> extents;
   double bytes = static_cast<double>(item);

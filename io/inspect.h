@@ -17,12 +17,12 @@ struct InspectedAttribute {
 struct InspectedObject {
   std::string path;
   Hdf5Kind kind = Hdf5Kind::group;
-  Shape shape;                    ///< datasets alone, as all that follows
-  std::string type;               ///< "u8"
-  std::uint64_t bytes = 0;        ///< of all elements
+  Shape shape;              ///< datasets alone, as all that follows
+  std::string type;         ///< "u8"
+  std::uint64_t bytes = 0;  ///< of all elements
   std::uint64_t stored_bytes = 0;
-  std::string storage;            ///< "contiguous"
-  std::string refused;            ///< why it would not be read: a link, a foreign filter, text, ...; else empty
+  std::string storage;  ///< "contiguous"
+  std::string refused;  ///< why it would not be read: a link, a foreign filter, text, ...; else empty
   std::vector<InspectedAttribute> attributes;
 };
 

@@ -89,7 +89,8 @@ void Loader::Worker::run() {
 void Loader::Worker::fill(Slot& slot, const BatchPosition& position) {
   require(position.first >= 0 && position.samples >= 0 && position.samples <= sampler.samples() - position.first,
           "loader: positions [{}, {}) of {} samples", position.first, position.first + position.samples, sampler.samples());
-  require(position.samples <= options.global_batch, "loader: a batch of {} samples: expected at most {}", position.samples, options.global_batch);
+  require(position.samples <= options.global_batch, "loader: a batch of {} samples: expected at most {}", position.samples,
+          options.global_batch);
   if (order_epoch != position.epoch) {
     order = sampler.order(position.epoch);
     order_epoch = position.epoch;

@@ -63,14 +63,16 @@ std::optional<Scaler> stored_scaler(const Hdf5Group& group, const Hdf5Dataset& d
   const auto from = [&](const Hdf5Object& object) -> std::optional<Scaler> {
     if (!object.has_attribute("mean") || !object.has_attribute("std")) return {};
     Scaler scaler{object.reals_attribute("mean"), object.reals_attribute("std")};
-    const auto fits = [&](const std::vector<double>& list) { return list.size() == 1 || static_cast<std::int64_t>(list.size()) == channels; };
+    const auto fits = [&](const std::vector<double>& list) {
+      return list.size() == 1 || static_cast<std::int64_t>(list.size()) == channels;
+    };
     if (!fits(scaler.mean) || scaler.deviation.size() != scaler.mean.size())
       fail(ErrorKind::content, "{}: attributes \"mean\" and \"std\": expected {} numbers each, got {} and {}", object.where(), channels,
            scaler.mean.size(), scaler.deviation.size());
     for (std::size_t c = 0; c < scaler.mean.size(); ++c)
       if (!std::isfinite(scaler.mean[c]) || !(scaler.deviation[c] > 0) || !std::isfinite(scaler.deviation[c]))
-        fail(ErrorKind::content, "{}: attributes \"mean\" and \"std\": expected a finite mean and a positive deviation, got {} and {}", object.where(),
-             scaler.mean[c], scaler.deviation[c]);
+        fail(ErrorKind::content, "{}: attributes \"mean\" and \"std\": expected a finite mean and a positive deviation, got {} and {}",
+             object.where(), scaler.mean[c], scaler.deviation[c]);
     return scaler;
   };
   if (auto scaler = from(dataset)) return scaler;

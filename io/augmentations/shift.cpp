@@ -16,7 +16,8 @@ class Shift final : public Augmentation {
     const Philox::Words words = random.draw();
     const std::int64_t dy = offset(words.w[0]), dx = offset(words.w[1]), channels = image.channels, row = image.width * channels;
     std::copy_n(image.values, image.height * row, image.scratch);
-    const std::int64_t first = std::clamp<std::int64_t>(dx, 0, image.width), last = std::clamp<std::int64_t>(image.width + dx, 0, image.width);
+    const std::int64_t first = std::clamp<std::int64_t>(dx, 0, image.width),
+                       last = std::clamp<std::int64_t>(image.width + dx, 0, image.width);
     for (std::int64_t i = 0; i < image.height; ++i) {
       float* to = image.values + i * row;
       const bool inside = i - dy >= 0 && i - dy < image.height && first < last;

@@ -43,7 +43,8 @@ TEST(AugmentTest, FlipsHappenWithTheirProbability) {
 
 TEST(AugmentTest, ShiftMovesByEveryOffsetAlikeAndFillsWithBlack) {
   std::map<std::vector<float>, int> counts;
-  for (std::int64_t position = 0; position < 9000; ++position) ++counts[apply(option("shift", Value::integer(1)), {5, 0, position}, 2, 2, 2)];
+  for (std::int64_t position = 0; position < 9000; ++position)
+    ++counts[apply(option("shift", Value::integer(1)), {5, 0, position}, 2, 2, 2)];
   ASSERT_EQ(counts.size(), 9u);
   for (const auto& [image, count] : counts) EXPECT_NEAR(count, 1000, 105);
   // Down and to the right by one: the first pixel stands in the last place.
@@ -67,7 +68,8 @@ TEST(AugmentTest, DrawsDifferByPositionAndEpochAndRepeat) {
 }
 
 TEST(AugmentTest, TwoOfAKindHaveStreamsOfTheirOwn) {
-  const auto steps = make_augmentations(std::vector<Value>{Value::text("flip_vertical"), option("shift", Value::integer(1)), option("shift", Value::integer(2))});
+  const auto steps = make_augmentations(
+      std::vector<Value>{Value::text("flip_vertical"), option("shift", Value::integer(1)), option("shift", Value::integer(2))});
   EXPECT_EQ(steps[0].name, "flip_vertical");
   EXPECT_EQ(steps[1].name, "shift");
   EXPECT_EQ(steps[2].name, "shift.2");
@@ -78,7 +80,8 @@ TEST(AugmentTest, MistakesAreNamed) {
   expect_error(ErrorKind::run_file, "unknown augmentation \"flip\"", [&] { make(Value::text("flip")); });
   expect_error(ErrorKind::run_file, "\"shift\": expected an integer, got true", [&] { make(Value::text("shift")); });
   expect_error(ErrorKind::run_file, "\"shift\": expected at least 1, got 0", [&] { make(option("shift", Value::integer(0))); });
-  expect_error(ErrorKind::run_file, "\"flip_vertical\": expected at most 1, got 1.5", [&] { make(option("flip_vertical", Value::real(1.5))); });
+  expect_error(ErrorKind::run_file, "\"flip_vertical\": expected at most 1, got 1.5",
+               [&] { make(option("flip_vertical", Value::real(1.5))); });
   expect_error(ErrorKind::run_file, "expected a probability, got false", [&] { make(option("flip_vertical", Value::boolean(false))); });
 }
 

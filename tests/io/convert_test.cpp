@@ -82,8 +82,8 @@ TEST(IdxTest, BadFilesAreNamed) {
 
 class ConvertTest : public ::testing::Test {
  protected:
-  void write_set(const std::string& prefix, const std::vector<int>& pixels, const std::vector<int>& labels, const std::string& images_end = "-images",
-                 const std::string& labels_end = "-labels") {
+  void write_set(const std::string& prefix, const std::vector<int>& pixels, const std::vector<int>& labels,
+                 const std::string& images_end = "-images", const std::string& labels_end = "-labels") {
     const int count = static_cast<int>(labels.size());
     write_bytes(folder_ / (prefix + images_end), idx(0x08, {count, 1, static_cast<int>(pixels.size()) / count}, pixels));
     write_bytes(folder_ / (prefix + labels_end), idx(0x08, {count}, labels));
@@ -130,13 +130,19 @@ TEST_F(ConvertTest, ChangedBytesAreFoundAtLoad) {
 TEST_F(ConvertTest, MistakesAreNamedAndLeaveNoFile) {
   write_set("a", {1, 3, 5, 7}, {1, 0});
   const std::string images = folder_ / "a-images", labels = folder_ / "a-labels", out = folder_ / "out.h5";
-  expect_error(ErrorKind::usage, "convert idx: expected IMAGES LABELS and the output, got 1 before the output", [&] { convert_file("idx", {images}, out); });
-  expect_error(ErrorKind::usage, "convert fashion-mnist: expected no files and the output", [&] { convert_file("fashion-mnist", {images}, out); });
+  expect_error(ErrorKind::usage, "convert idx: expected IMAGES LABELS and the output, got 1 before the output",
+               [&] { convert_file("idx", {images}, out); });
+  expect_error(ErrorKind::usage, "convert fashion-mnist: expected no files and the output",
+               [&] { convert_file("fashion-mnist", {images}, out); });
   expect_error(ErrorKind::run_file, "unknown converter \"mnist\"", [&] { convert_file("mnist", {}, out); });
-  expect_error(ErrorKind::content, "labels: expected a list of integers, got [2, 1, 2] u8", [&] { convert_file("idx", {images, images}, out); });
+  expect_error(ErrorKind::content, "labels: expected a list of integers, got [2, 1, 2] u8", [&] {
+    convert_file("idx", {images, images}, out);
+  });
   expect_error(ErrorKind::content, "images: expected [n, height, width], got [2] u8", [&] { convert_file("idx", {labels, labels}, out); });
   write_bytes(labels, idx(0x08, {3}, {0, 0, 0}));
-  expect_error(ErrorKind::content, "expected as many labels as images, got images [2, 1, 2, 1] and labels [3]", [&] { convert_file("idx", {images, labels}, out); });
+  expect_error(ErrorKind::content, "expected as many labels as images, got images [2, 1, 2, 1] and labels [3]", [&] {
+    convert_file("idx", {images, labels}, out);
+  });
   write_bytes(labels, idx(0x09, {2}, {0, 0xFF}));
   expect_error(ErrorKind::content, "label -1 at index 1: expected 0 or more", [&] { convert_file("idx", {images, labels}, out); });
   EXPECT_FALSE(fs::exists(out));
@@ -158,7 +164,8 @@ TEST_F(ConvertTest, FashionMnistTakesBothSplitsAndTheTrainingSetsScaler) {
   EXPECT_EQ(file.root().group("test").texts_attribute("class_names")[9], "Ankle boot");
   EXPECT_EQ(file.root().dataset("test/images").real_attribute("mean"), 20.0);
   write_set("t10k", {1, 2}, {10}, images, labels);
-  expect_error(ErrorKind::content, "\"test\": label 10 at index 0: expected 0 to 9", [&] { convert_file("fashion-mnist", {}, folder_ / "g.h5", options); });
+  expect_error(ErrorKind::content, "\"test\": label 10 at index 0: expected 0 to 9",
+               [&] { convert_file("fashion-mnist", {}, folder_ / "g.h5", options); });
 }
 
 TEST(FashionMnistTest, ThePackageHasTheKnownPixels) {

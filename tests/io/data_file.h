@@ -27,7 +27,8 @@ inline void write_images(const std::string& path, const Shape& shape, const std:
 }
 
 /// One dataset "x" in a new file, from doubles.
-inline void write_numbers(const std::string& path, StoredType type, const Shape& shape, const std::vector<double>& values, const std::string& name = "x") {
+inline void write_numbers(const std::string& path, StoredType type, const Shape& shape, const std::vector<double>& values,
+                          const std::string& name = "x") {
   Hdf5File file = Hdf5File::create(path, Hdf5Format::v18);
   file.root().create_dataset(name, type, shape).write(values.data(), Dtype::f64);
   file.close();

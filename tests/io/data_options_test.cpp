@@ -58,7 +58,8 @@ TEST(DataOptionsTest, MistakesAreNamedWithTheirPlace) {
   refuse("input = { dataset = \"x\", layout = \"NWHC\" }", "\"layout\": unknown value \"NWHC\"; known: NHWC, NCHW, plain");
   refuse("input = { dataset = \"x\", scale = \"unit\", classes = 5 }", "\"scale\": integers (classes = 5) are not scaled");
   refuse("input = { dataset = \"x\" }\ninputs = []", "both \"input\" and \"inputs\"");
-  refuse("input = { dataset = \"x\" }\nmemory = \"8 GB\"", "run.toml:4:1: [data]: \"memory\": expected a size such as \"8 GiB\" or \"512 MiB\", got \"8 GB\"");
+  refuse("input = { dataset = \"x\" }\nmemory = \"8 GB\"",
+         "run.toml:4:1: [data]: \"memory\": expected a size such as \"8 GiB\" or \"512 MiB\", got \"8 GB\"");
   refuse("inputs = [{ name = \"a\", dataset = \"x\" }, { name = \"a\", dataset = \"y\" }]", "two fields are named \"a\"");
   refuse("inputs = \"x\"", "\"inputs\": expected a list of tables, got \"x\"");
   refuse("input = { dataset = \"x\" }\nshufle = true", "shufle");

@@ -112,7 +112,8 @@ TEST(DatasetTest, FloatLabelsAreRefused) {
 TEST(DatasetTest, NumbersThatAreNotFiniteAreNamed) {
   const TemporaryDirectory folder;
   write_numbers(folder / "a.h5", StoredType::f64, Shape{3, 2}, {0, 1, 2, 3, 4, 1e300});
-  expect_error(ErrorKind::content, "\"/x\": inf at index 2: expected finite numbers", [&] { Dataset::load(one_field({}), {folder / "a.h5"}); });
+  expect_error(ErrorKind::content, "\"/x\": inf at index 2: expected finite numbers",
+               [&] { Dataset::load(one_field({}), {folder / "a.h5"}); });
 }
 
 TEST(DatasetTest, MissingDatasetsAreNamedWithWhatIsThere) {
@@ -120,9 +121,11 @@ TEST(DatasetTest, MissingDatasetsAreNamedWithWhatIsThere) {
   write_images(folder / "a.h5", Shape{2, 1, 1, 1});
   DataOptions options = image_options();
   options.fields[0].dataset = "image";
-  expect_error(ErrorKind::content, "\"/train\": no dataset \"image\"; did you mean \"images\"", [&] { Dataset::load(options, {(folder / "a.h5") + ":/train"}); });
+  expect_error(ErrorKind::content, "\"/train\": no dataset \"image\"; did you mean \"images\"",
+               [&] { Dataset::load(options, {(folder / "a.h5") + ":/train"}); });
   expect_error(ErrorKind::content, "\"/test\": not in the file", [&] { Dataset::load(image_options(), {(folder / "a.h5") + ":/test"}); });
-  expect_error(ErrorKind::io, "b.h5\": cannot be opened: No such file or directory", [&] { Dataset::load(image_options(), {folder / "b.h5"}); });
+  expect_error(ErrorKind::io, "b.h5\": cannot be opened: No such file or directory",
+               [&] { Dataset::load(image_options(), {folder / "b.h5"}); });
 }
 
 TEST(DatasetTest, CountsThatDifferAreNamed) {
@@ -132,15 +135,17 @@ TEST(DatasetTest, CountsThatDifferAreNamed) {
   file.root().create_dataset("images", Dtype::u8, Shape{4, 2}).write(bytes.data(), Dtype::u8);
   file.root().create_dataset("labels", Dtype::u8, Shape{3}).write(bytes.data(), Dtype::u8);
   file.close();
-  expect_error(ErrorKind::content, "\"/labels\": samples: expected 4 as in \"/images\", got 3", [&] { Dataset::load(image_options(), {folder / "a.h5"}); });
+  expect_error(ErrorKind::content, "\"/labels\": samples: expected 4 as in \"/images\", got 3",
+               [&] { Dataset::load(image_options(), {folder / "a.h5"}); });
 }
 
 TEST(DatasetTest, FilesThatDisagreeAreNamed) {
   const TemporaryDirectory folder;
   write_images(folder / "a.h5", Shape{2, 2, 2, 1});
   write_images(folder / "b.h5", Shape{2, 2, 3, 1});
-  expect_error(ErrorKind::content, "samples: expected [2, 2, 1] u8 as in ",
-               [&] { Dataset::load(image_options(), {(folder / "a.h5") + ":/train", (folder / "b.h5") + ":/train"}); });
+  expect_error(ErrorKind::content, "samples: expected [2, 2, 1] u8 as in ", [&] {
+    Dataset::load(image_options(), {(folder / "a.h5") + ":/train", (folder / "b.h5") + ":/train"});
+  });
 }
 
 TEST(DatasetTest, SetsThatDoNotFitInMemoryAreRefusedWithTheBytes) {
@@ -148,7 +153,8 @@ TEST(DatasetTest, SetsThatDoNotFitInMemoryAreRefusedWithTheBytes) {
   write_images(folder / "a.h5", Shape{10, 4, 4, 1});
   DataOptions options = image_options();
   options.memory_bytes = 239;
-  expect_error(ErrorKind::run_file, "needs 240 bytes in memory on every rank: expected at most 239", [&] { Dataset::load(options, {(folder / "a.h5") + ":/train"}); });
+  expect_error(ErrorKind::run_file, "needs 240 bytes in memory on every rank: expected at most 239",
+               [&] { Dataset::load(options, {(folder / "a.h5") + ":/train"}); });
   options.memory_bytes = 240;
   EXPECT_EQ(Dataset::load(options, {(folder / "a.h5") + ":/train"}).samples(), 10);
 }
@@ -157,7 +163,8 @@ TEST(DatasetTest, TruncatedFilesAreRefused) {
   const TemporaryDirectory folder;
   write_images(folder / "a.h5", Shape{10, 4, 4, 1});
   std::filesystem::resize_file(folder / "a.h5", std::filesystem::file_size(folder / "a.h5") / 2);
-  expect_error(ErrorKind::content, "a.h5\": not a whole HDF5 file", [&] { Dataset::load(image_options(), {(folder / "a.h5") + ":/train"}); });
+  expect_error(ErrorKind::content, "a.h5\": not a whole HDF5 file",
+               [&] { Dataset::load(image_options(), {(folder / "a.h5") + ":/train"}); });
 }
 
 TEST(DatasetTest, StandardizesByChannel) {
@@ -202,7 +209,8 @@ TEST(DatasetTest, ScalersThatMakeNoSenseAreRefused) {
   write("zero.h5", {1, 2}, {1, 0});
   write("three.h5", {1, 2, 3}, {1, 1, 1});
   const DataOptions options = one_field({.scale = DataScale::standardize});
-  expect_error(ErrorKind::content, "expected a finite mean and a positive deviation, got 2 and 0", [&] { Dataset::load(options, {folder / "zero.h5"}); });
+  expect_error(ErrorKind::content, "expected a finite mean and a positive deviation, got 2 and 0",
+               [&] { Dataset::load(options, {folder / "zero.h5"}); });
   expect_error(ErrorKind::content, "expected 2 numbers each, got 3 and 3", [&] { Dataset::load(options, {folder / "three.h5"}); });
 }
 

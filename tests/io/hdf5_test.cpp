@@ -109,7 +109,8 @@ TEST_F(Hdf5Test, KeepsBfloat16Bits) {
 }
 
 TEST_F(Hdf5Test, MissingFileIsAnIoError) {
-  expect_error(ErrorKind::io, "none.h5\": cannot be opened: No such file or directory", [&] { Hdf5File::open((folder_ / "none.h5").string()); });
+  expect_error(ErrorKind::io, "none.h5\": cannot be opened: No such file or directory",
+               [&] { Hdf5File::open((folder_ / "none.h5").string()); });
 }
 
 TEST_F(Hdf5Test, RefusesToOverwrite) {
@@ -142,7 +143,8 @@ TEST_F(Hdf5Test, FlippedDataIsFoundByFletcher32) {
   bytes[bytes.find(std::string(100, '\xA5')) + 50] ^= 1;
   std::ofstream(path_, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   std::vector<std::uint8_t> back(4096);
-  expect_error(ErrorKind::content, "\"/x\": cannot be read (HDF5: ", [&] { Hdf5File::open(path_).root().dataset("x").read(back.data(), Dtype::u8); });
+  expect_error(ErrorKind::content,
+               "\"/x\": cannot be read (HDF5: ", [&] { Hdf5File::open(path_).root().dataset("x").read(back.data(), Dtype::u8); });
 }
 
 TEST_F(Hdf5Test, MissingDatasetIsNamed) {

@@ -128,7 +128,8 @@ TEST_F(LoaderTest, TargetsStayWithTheirImages) {
   Loader shuffled(data_, Sampler(kSamples, SampleOrder::shuffled, 9), {}, options({0, kLanes}));
   const auto order = Sampler(kSamples, SampleOrder::shuffled, 9).order(2);
   const BatchSlot& slot = shuffled.batch(position(2, 16), {});
-  for (std::int64_t row = 0; row < slot.rows; ++row) EXPECT_EQ(slot.inputs[1].as<std::int64_t>()[row], order[static_cast<std::size_t>(16 + row)] % 10);
+  for (std::int64_t row = 0; row < slot.rows; ++row)
+    EXPECT_EQ(slot.inputs[1].as<std::int64_t>()[row], order[static_cast<std::size_t>(16 + row)] % 10);
 }
 
 class Failing final : public Augmentation {
