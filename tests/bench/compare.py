@@ -46,7 +46,7 @@ def lockstep(options, overrides):
         for line in pathlib.Path(folder, "run/metrics.jsonl").read_text().splitlines():
             record = json.loads(line)
             if record["event"] == "step" and record["step"] > 10:
-                seconds.append(record["wall"]["step_seconds"] / record["samples"])
+                seconds.append(record["wall"]["seconds"] / record["samples"])
         return 1 / statistics.median(seconds)
 
 

@@ -50,7 +50,7 @@ THIRD_PARTY = {
     r"zlib\.h": ["io", "tests"],
     r"omp\.h": ["core/backend/cpu", "tests/core/backend/cpu"],
 }
-PRIVATE_HEADER_FOLDERS = ("core/backend/cpu", "io", "tests")
+PRIVATE_HEADER_FOLDERS = ("core/backend/cpu", "distributed/mpi", "io", "tests")
 PRINTS = re.compile(r"std::cout|std::cerr|\bprintf\s*\(|\bfprintf\s*\(|\bputs\s*\(|(?<!void )(?<![\w.>:])(std::)?(exit|_exit|abort|quick_exit)\s*\(")
 DEVICE_IF = re.compile(r"^\s*#\s*(if|ifdef|ifndef|elif).*(CUDA|NVCC|HIP|GPU|AVX|AMX)", re.I)
 
