@@ -42,8 +42,11 @@ Arguments::Arguments(std::string command, std::span<const OptionSpec> options, s
   try {
     using namespace po::command_line_style;
     const auto style = allow_long | long_allow_adjacent | long_allow_next;
-    const auto parsed =
-        po::command_line_parser(std::vector<std::string>(arguments.begin(), arguments.end())).options(described).positional(rest).style(style).run();
+    const auto parsed = po::command_line_parser(std::vector<std::string>(arguments.begin(), arguments.end()))
+                            .options(described)
+                            .positional(rest)
+                            .style(style)
+                            .run();
     for (const auto& option : parsed.options) {
       if (option.string_key == "positional") {
         positional_.insert(positional_.end(), option.value.begin(), option.value.end());
@@ -59,7 +62,8 @@ Arguments::Arguments(std::string command, std::span<const OptionSpec> options, s
   }
   for (const std::string& argument : arguments) {
     if (argument == "--") break;
-    if (argument.size() > 1 && argument[0] == '-' && std::isalpha(static_cast<unsigned char>(argument[1]))) fail_unknown(command_, argument, options);
+    if (argument.size() > 1 && argument[0] == '-' && std::isalpha(static_cast<unsigned char>(argument[1])))
+      fail_unknown(command_, argument, options);
   }
 }
 

@@ -8,7 +8,8 @@
 namespace lockstep {
 namespace {
 
-constexpr std::string_view kBrief = R"(lockstep trains neural networks data-parallel. The number of ranks changes the time, and nothing else.
+constexpr std::string_view kBrief =
+    R"(lockstep trains neural networks data-parallel. The number of ranks changes the time, and nothing else.
 
   lockstep train run.toml                      train on this machine
   mpirun -np 4 lockstep train run.toml         the same result on four ranks
@@ -45,7 +46,8 @@ std::string indented(std::string_view text, std::size_t columns) {
 }  // namespace
 
 std::string describe_command(const Command& command) {
-  std::string text = fmt::format("usage: lockstep {}{}{}\n\n{}\n", command.name, command.usage.empty() ? "" : " ", command.usage, command.summary);
+  std::string text =
+      fmt::format("usage: lockstep {}{}{}\n\n{}\n", command.name, command.usage.empty() ? "" : " ", command.usage, command.summary);
   if (!command.help.empty()) text += "\n" + command.help;
   if (text.back() != '\n') text += '\n';
   text += "\nOptions:\n";

@@ -11,7 +11,7 @@ namespace lockstep {
 class Log {
  public:
   struct Options {
-    std::string file;                                ///< appended to; empty: no file
+    std::string file;  ///< appended to; empty: no file
     int rank = 0;
     std::function<void(std::string_view)> warn = {};  ///< gets every warning as one plain line, for the user's eyes
   };

@@ -53,7 +53,8 @@ std::optional<RunRecord> read_record(const RunPaths& paths) {
     RunRecord record;
     const std::string phase = json.at("state").get<std::string>();
     const auto found = std::find(kPhases.begin(), kPhases.end(), phase);
-    if (found == kPhases.end()) fail(ErrorKind::content, "\"{}\": unknown state \"{}\"; known: {}", paths.state(), phase, fmt::join(kPhases, ", "));
+    if (found == kPhases.end())
+      fail(ErrorKind::content, "\"{}\": unknown state \"{}\"; known: {}", paths.state(), phase, fmt::join(kPhases, ", "));
     record.phase = static_cast<RunPhase>(found - kPhases.begin());
     record.step = json.at("step").get<std::int64_t>();
     record.total_steps = json.at("total_steps").get<std::int64_t>();
@@ -87,7 +88,8 @@ RunDirectory::RunDirectory(const std::string& directory, IfExists if_exists)
                             : earlier_->phase == RunPhase::running
                                 ? fmt::format("killed, {}", progress(*earlier_))
                                 : fmt::format("{}, {}", kPhases[static_cast<std::size_t>(earlier_->phase)], progress(*earlier_));
-  fail(ErrorKind::usage, "\"{}\": holds a run already ({}): go on with \"lockstep resume {}\", set run.if_exists=resume, or choose another run.directory",
+  fail(ErrorKind::usage,
+       "\"{}\": holds a run already ({}): go on with \"lockstep resume {}\", set run.if_exists=resume, or choose another run.directory",
        directory, state, directory);
 }
 
@@ -96,14 +98,20 @@ RunStatus run_status(const std::string& directory) {
   const auto record = read_record(paths);
   const auto holder = RunLock::holder(directory);
   if (holder) return {kRunning, fmt::format("running: {}{}", record ? progress(*record) + ", " : "", *holder)};
-  if (!record && !exists(paths.run_file())) fail(ErrorKind::usage, "\"{}\": holds no run: neither run.toml nor state.json is there", directory);
+  if (!record && !exists(paths.run_file()))
+    fail(ErrorKind::usage, "\"{}\": holds no run: neither run.toml nor state.json is there", directory);
   constexpr int kAgain = static_cast<int>(ErrorKind::stopped);
   if (!record) return {kAgain, "start again: the run ended before its first step"};
   switch (record->phase) {
-    case RunPhase::done: return {0, fmt::format("done: {}{}{}", progress(*record), record->message.empty() ? "" : ", ", record->message)};
-    case RunPhase::stopped: return {kAgain, fmt::format("start again: stopped at {}{}{}", progress(*record), record->message.empty() ? "" : ", ", record->message)};
-    case RunPhase::failed: return {record->exit_code, fmt::format("failed: {}, exit code {}: {}", progress(*record), record->exit_code, record->message)};
-    case RunPhase::running: break;
+    case RunPhase::done:
+      return {0, fmt::format("done: {}{}{}", progress(*record), record->message.empty() ? "" : ", ", record->message)};
+    case RunPhase::stopped:
+      return {kAgain,
+              fmt::format("start again: stopped at {}{}{}", progress(*record), record->message.empty() ? "" : ", ", record->message)};
+    case RunPhase::failed:
+      return {record->exit_code, fmt::format("failed: {}, exit code {}: {}", progress(*record), record->exit_code, record->message)};
+    case RunPhase::running:
+      break;
   }
   return {kAgain, fmt::format("start again: killed after {}; {}", progress(*record),
                               has_checkpoints(paths) ? "a checkpoint is there" : "no checkpoint yet, so from the start")};

@@ -1,9 +1,9 @@
 #include "launch/terminal.h"
 
+#include <strings.h>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
-#include <strings.h>
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>

@@ -45,8 +45,8 @@ void EarlyStopping::on_epoch_end(const EpochInfo& info, LoopRequest& request) {
   if (stops) {
     request.stop = true;
     request.reason = best_epoch_ < 0 ? fmt::format("early stopping: {} was never a number", options_.monitor)
-                                     : fmt::format("early stopping: {} was best in epoch {} ({:.6g}), not better for {} epochs", options_.monitor,
-                                                   best_epoch_ + 1, best_, waited_);
+                                     : fmt::format("early stopping: {} was best in epoch {} ({:.6g}), not better for {} epochs",
+                                                   options_.monitor, best_epoch_ + 1, best_, waited_);
   }
   const bool ends = stops || info.step >= info.total_steps;
   if (ends && options_.restore_best && best_epoch_ >= 0 && best_epoch_ != info.epoch) request.restore_best = true;

@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <system_error>
 
-#include <boost/crc.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
+#include <boost/crc.hpp>
 
 #include "core/base/error.h"
 #include "launch/logging.h"
@@ -79,7 +79,8 @@ EventFile::EventFile(const std::string& directory, double wall_time) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) fail(ErrorKind::io, "\"{}\": cannot make the directory: {}", directory, error.message());
-  path_ = fmt::format("{}/events.out.tfevents.{:010}.{}.{}.{}", directory, static_cast<std::int64_t>(wall_time), host_name(), ::getpid(), number++);
+  path_ = fmt::format("{}/events.out.tfevents.{:010}.{}.{}.{}", directory, static_cast<std::int64_t>(wall_time), host_name(), ::getpid(),
+                      number++);
   file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (file_ < 0) fail(ErrorKind::io, "\"{}\": cannot open: {}", path_, std::strerror(errno));
   std::string first;

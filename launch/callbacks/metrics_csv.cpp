@@ -54,7 +54,8 @@ std::string cell(Number value) {
 
 }  // namespace
 
-MetricsCsv::MetricsCsv(Options options) : options_(std::move(options)), file_(options_.path, options_.resumed_step, options_.resumed_step > 0 ? 1 : 0, step_of) {
+MetricsCsv::MetricsCsv(Options options)
+    : options_(std::move(options)), file_(options_.path, options_.resumed_step, options_.resumed_step > 0 ? 1 : 0, step_of) {
   options_.every_steps = std::max<std::int64_t>(options_.every_steps, 1);
   // A file's header cannot grow: a resumed one keeps its columns.
   columns_ = file_.first_line().empty() ? wanted_columns(options_.metrics) : split(file_.first_line());
@@ -77,7 +78,11 @@ void MetricsCsv::on_step_end(const StepInfo& info, LoopRequest&) {
 }
 
 void MetricsCsv::on_epoch_end(const EpochInfo& info, LoopRequest&) {
-  Row row = {{"step", cell(info.step)}, {"epoch", cell(info.epoch)}, {"event", "epoch"}, {"samples", cell(info.samples)}, {"seconds", cell(info.seconds)}};
+  Row row = {{"step", cell(info.step)},
+             {"epoch", cell(info.epoch)},
+             {"event", "epoch"},
+             {"samples", cell(info.samples)},
+             {"seconds", cell(info.seconds)}};
   for (const auto& [name, value] : info.metrics) row.emplace(name, cell(value));
   file_.add(line_of(columns_, row));
 }

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "core/base/text.h"
 
@@ -50,7 +50,9 @@ ProgressCallback::ProgressCallback(Options options) : options_(std::move(options
   options_.every_steps = std::max<std::int64_t>(options_.every_steps, 1);
 }
 
-double ProgressCallback::samples_per_second() const { return timed_seconds_ > 0 ? static_cast<double>(timed_samples_) / timed_seconds_ : 0; }
+double ProgressCallback::samples_per_second() const {
+  return timed_seconds_ > 0 ? static_cast<double>(timed_samples_) / timed_seconds_ : 0;
+}
 
 double ProgressCallback::seconds_to_go(const StepInfo& info) const {
   if (steps_ < 2) return NAN;
@@ -86,8 +88,8 @@ void ProgressCallback::on_step_end(const StepInfo& info, LoopRequest&) {
   if (!plain_line_is_due(now, info)) return;
   last_shown_ = now;
   if (options_.mode == ProgressMode::json) {
-    nlohmann::ordered_json json = {{"event", "step"},       {"step", info.step}, {"total_steps", info.total_steps}, {"epoch", info.epoch},
-                                   {"loss", info.loss}, {"learning_rate", info.learning_rate}};
+    nlohmann::ordered_json json = {{"event", "step"},     {"step", info.step}, {"total_steps", info.total_steps},
+                                   {"epoch", info.epoch}, {"loss", info.loss}, {"learning_rate", info.learning_rate}};
     if (steps_ > 1) json["samples_per_second"] = samples_per_second();
     if (steps_ > 1) json["seconds_to_go"] = seconds_to_go(info);
     return options_.write(json.dump() + "\n");
@@ -99,7 +101,8 @@ void ProgressCallback::on_step_end(const StepInfo& info, LoopRequest&) {
 }
 
 void ProgressCallback::draw_bar(const StepInfo& info) {
-  const std::int64_t cells = info.steps_per_epoch > 0 ? std::clamp<std::int64_t>(info.epoch_step * kBarCells / info.steps_per_epoch, 0, kBarCells) : 0;
+  const std::int64_t cells =
+      info.steps_per_epoch > 0 ? std::clamp<std::int64_t>(info.epoch_step * kBarCells / info.steps_per_epoch, 0, kBarCells) : 0;
   std::string bar;
   for (int i = 0; i < kBarCells; ++i) {
     const bool done = i < cells;
@@ -128,8 +131,9 @@ void ProgressCallback::on_epoch_end(const EpochInfo& info, LoopRequest&) {
   last_shown_ = options_.clock();
   const double speed = info.seconds > 0 ? static_cast<double>(info.samples) / info.seconds : 0;
   if (options_.mode == ProgressMode::json) {
-    const nlohmann::ordered_json json = {{"event", "epoch"},          {"step", info.step},           {"total_steps", info.total_steps}, {"epoch", info.epoch},
-                                         {"seconds", info.seconds}, {"samples_per_second", speed}, {"metrics", metrics_json(info.metrics)}};
+    const nlohmann::ordered_json json = {
+        {"event", "epoch"},        {"step", info.step},           {"total_steps", info.total_steps},      {"epoch", info.epoch},
+        {"seconds", info.seconds}, {"samples_per_second", speed}, {"metrics", metrics_json(info.metrics)}};
     return options_.write(json.dump() + "\n");
   }
   clear_bar();

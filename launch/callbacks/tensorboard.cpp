@@ -30,7 +30,8 @@ void TensorBoard::on_step_end(const StepInfo& info, LoopRequest&) {
   file_.scalar(now, info.step, "train/momentum", info.momentum);
   file_.scalar(now, info.step, "train/gradient_norm", info.gradient_norm);
   // The first step of a process warms up; its speed says nothing.
-  if (!first_ && info.step_seconds > 0) file_.scalar(now, info.step, "train/samples_per_second", static_cast<double>(info.samples) / info.step_seconds);
+  if (!first_ && info.step_seconds > 0)
+    file_.scalar(now, info.step, "train/samples_per_second", static_cast<double>(info.samples) / info.step_seconds);
   first_ = false;
 }
 

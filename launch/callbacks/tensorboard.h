@@ -17,9 +17,9 @@ class TensorBoard : public Callback {
  public:
   struct Options {
     std::string directory;
-    std::string run_text;           ///< the resolved run file
-    std::int64_t resumed_step = 0;  ///< 0: a new run
-    std::int64_t every_steps = 10;  ///< also the first step of this process
+    std::string run_text;                ///< the resolved run file
+    std::int64_t resumed_step = 0;       ///< 0: a new run
+    std::int64_t every_steps = 10;       ///< also the first step of this process
     std::function<double()> clock = {};  ///< seconds since 1970; default: the system's clock
   };
 

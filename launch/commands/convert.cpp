@@ -24,7 +24,8 @@ int run(const Arguments& arguments, CommandContext& context) {
   if (files.size() < 2)
     fail(ErrorKind::usage, "convert: expected FORMAT [FILE ...] OUT.h5; known formats: {}; see \"lockstep help convert\"", join(known));
   const std::string format = files.front(), output = files.back();
-  if (!Registry<Converter>::instance().find(format)) fail(ErrorKind::usage, "convert: unknown format \"{}\"{}", format, hint(format, known));
+  if (!Registry<Converter>::instance().find(format))
+    fail(ErrorKind::usage, "convert: unknown format \"{}\"{}", format, hint(format, known));
   files.pop_back();
   files.erase(files.begin());
   Value options;

@@ -70,21 +70,38 @@ std::string show_checkpoint(const std::string& path, bool as_json, bool digest_a
   const CheckpointSummary summary = inspect_checkpoint(path);
   if (digest_alone) return summary.digest + "\n";
   if (as_json) {
-    Json json = {{"schema", 1},           {"kind", "checkpoint"},      {"path", path}, {"bytes", summary.bytes}, {"step", summary.meta.step}, {"epoch", summary.meta.epoch},
-                 {"created_by", summary.meta.created_by}, {"fingerprint", summary.meta.fingerprint}, {"digest", summary.digest}, {"metrics", summary.meta.metrics}};
+    Json json = {{"schema", 1},
+                 {"kind", "checkpoint"},
+                 {"path", path},
+                 {"bytes", summary.bytes},
+                 {"step", summary.meta.step},
+                 {"epoch", summary.meta.epoch},
+                 {"created_by", summary.meta.created_by},
+                 {"fingerprint", summary.meta.fingerprint},
+                 {"digest", summary.digest},
+                 {"metrics", summary.meta.metrics}};
     for (const MemberSummary& member : summary.members)
-      json["members"].push_back({{"name", member.name}, {"kind", name_of(member.kind)}, {"dtype", name_of(member.spec.dtype)}, {"shape", to_json(member.spec.shape)},
-                                 {"minimum", member.minimum}, {"mean", member.mean}, {"maximum", member.maximum}, {"nans", member.nans}, {"digest", member.digest}});
+      json["members"].push_back({{"name", member.name},
+                                 {"kind", name_of(member.kind)},
+                                 {"dtype", name_of(member.spec.dtype)},
+                                 {"shape", to_json(member.spec.shape)},
+                                 {"minimum", member.minimum},
+                                 {"mean", member.mean},
+                                 {"maximum", member.maximum},
+                                 {"nans", member.nans},
+                                 {"digest", member.digest}});
     return print(json);
   }
-  std::string text = fmt::format("checkpoint   {} ({})\nstep         {} (epoch {})\ncreated by   {}\nfingerprint  {}\ndigest       {}\n", path, format_bytes(summary.bytes),
-                                 summary.meta.step, summary.meta.epoch, summary.meta.created_by, summary.meta.fingerprint, summary.digest);
+  std::string text = fmt::format("checkpoint   {} ({})\nstep         {} (epoch {})\ncreated by   {}\nfingerprint  {}\ndigest       {}\n",
+                                 path, format_bytes(summary.bytes), summary.meta.step, summary.meta.epoch, summary.meta.created_by,
+                                 summary.meta.fingerprint, summary.digest);
   for (const auto& [name, value] : summary.meta.metrics) text += fmt::format("{:<12} {:.6g}\n", name, value);
   std::size_t width = 0;
   for (const MemberSummary& member : summary.members) width = std::max(width, member.name.size());
   for (const MemberSummary& member : summary.members) {
     text += fmt::format("  {:<{}}  {:<20}", member.name, width, member.spec.text());
-    if (member.kind != MemberKind::text) text += fmt::format("  min {:.4g}  mean {:.4g}  max {:.4g}", member.minimum, member.mean, member.maximum);
+    if (member.kind != MemberKind::text)
+      text += fmt::format("  min {:.4g}  mean {:.4g}  max {:.4g}", member.minimum, member.mean, member.maximum);
     if (member.nans > 0) text += fmt::format("  {} not a number", member.nans);
     text += "\n";
   }
@@ -92,9 +109,16 @@ std::string show_checkpoint(const std::string& path, bool as_json, bool digest_a
 }
 
 Json object_json(const InspectedObject& object) {
-  Json json = {{"path", object.path}, {"kind", object.kind == Hdf5Kind::group ? "group" : object.kind == Hdf5Kind::dataset ? "dataset" : "other"}};
+  Json json = {{"path", object.path},
+               {"kind", object.kind == Hdf5Kind::group     ? "group"
+                        : object.kind == Hdf5Kind::dataset ? "dataset"
+                                                           : "other"}};
   if (object.kind == Hdf5Kind::dataset)
-    json.update(Json{{"shape", to_json(object.shape)}, {"type", object.type}, {"bytes", object.bytes}, {"stored_bytes", object.stored_bytes}, {"storage", object.storage}});
+    json.update(Json{{"shape", to_json(object.shape)},
+                     {"type", object.type},
+                     {"bytes", object.bytes},
+                     {"stored_bytes", object.stored_bytes},
+                     {"storage", object.storage}});
   if (!object.refused.empty()) json["refused"] = object.refused;
   for (const InspectedAttribute& attribute : object.attributes) json["attributes"][attribute.name] = attribute.value;
   return json;
@@ -103,7 +127,8 @@ Json object_json(const InspectedObject& object) {
 std::string object_text(const InspectedObject& object) {
   std::string text = object.path;
   if (object.kind == Hdf5Kind::dataset && object.refused.empty())
-    text += fmt::format("  {} {}  {}, {} stored, {}", object.shape.text(), object.type, format_bytes(object.bytes), format_bytes(object.stored_bytes), object.storage);
+    text += fmt::format("  {} {}  {}, {} stored, {}", object.shape.text(), object.type, format_bytes(object.bytes),
+                        format_bytes(object.stored_bytes), object.storage);
   if (!object.refused.empty()) text += "  not readable: " + object.refused;
   text += "\n";
   for (const InspectedAttribute& attribute : object.attributes) text += fmt::format("    {} = {}\n", attribute.name, attribute.value);
@@ -119,7 +144,8 @@ std::string show_data(const std::string& path, bool as_json, bool values) {
     text += object_text(object);
     if (!values || object.kind != Hdf5Kind::dataset || !object.refused.empty()) continue;
     const InspectedValues found = inspect_values(path, object.path);
-    json["objects"].back()["values"] = {{"minimum", found.least}, {"mean", found.mean}, {"maximum", found.most}, {"not_finite", found.not_finite}};
+    json["objects"].back()["values"] = {
+        {"minimum", found.least}, {"mean", found.mean}, {"maximum", found.most}, {"not_finite", found.not_finite}};
     text += fmt::format("    min {:.6g}  mean {:.6g}  max {:.6g}  not finite {}\n", found.least, found.mean, found.most, found.not_finite);
   }
   return as_json ? print(json) : text;

@@ -34,8 +34,8 @@ struct Job {
         "[ $code = 75 ] || [ $code = 137 ] && echo x > run/checkpoints/step-$n\n"
         "exit ${code#saved-}\n");
     put("scontrol", "#!/bin/bash\necho \"scontrol $*\" >> calls\n");
-    const std::string line = "cd " + directory.path().string() + " && rm -f calls && " + environment + " PATH=$PWD:$PATH bash " LOCKSTEP_SOURCE_DIR "/launch/job_scripts/" +
-                             script + " > output 2>&1";
+    const std::string line = "cd " + directory.path().string() + " && rm -f calls && " + environment +
+                             " PATH=$PWD:$PATH bash " LOCKSTEP_SOURCE_DIR "/launch/job_scripts/" + script + " > output 2>&1";
     return WEXITSTATUS(std::system(line.c_str()));
   }
   std::string text(const std::string& name) { return read_text(directory / name, 10000); }

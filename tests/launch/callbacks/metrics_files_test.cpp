@@ -26,11 +26,24 @@ void train(Callback& callback, std::int64_t from, std::int64_t to, double wall) 
   LoopRequest request;
   for (std::int64_t step = from + 1; step <= to; ++step) {
     const std::int64_t epoch = (step - 1) / kStepsPerEpoch;
-    callback.on_step_end({.step = step, .total_steps = 12, .epoch = epoch, .samples = 32, .loss = 1.0 / static_cast<double>(step), .learning_rate = 0.1,
-                          .momentum = 0.9, .gradient_norm = std::sqrt(static_cast<double>(step)), .step_seconds = wall, .input_seconds = wall / 3},
+    callback.on_step_end({.step = step,
+                          .total_steps = 12,
+                          .epoch = epoch,
+                          .samples = 32,
+                          .loss = 1.0 / static_cast<double>(step),
+                          .learning_rate = 0.1,
+                          .momentum = 0.9,
+                          .gradient_norm = std::sqrt(static_cast<double>(step)),
+                          .step_seconds = wall,
+                          .input_seconds = wall / 3},
                          request);
     if (step % kStepsPerEpoch == 0)
-      callback.on_epoch_end({.step = step, .total_steps = 12, .epoch = epoch, .metrics = {{"train.loss", 0.1 * static_cast<double>(step)}}, .seconds = wall, .samples = 128},
+      callback.on_epoch_end({.step = step,
+                             .total_steps = 12,
+                             .epoch = epoch,
+                             .metrics = {{"train.loss", 0.1 * static_cast<double>(step)}},
+                             .seconds = wall,
+                             .samples = 128},
                             request);
   }
 }

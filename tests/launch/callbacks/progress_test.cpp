@@ -25,8 +25,15 @@ struct Watched {
   void take(double seconds) {
     LoopRequest request;
     now += seconds;
-    callback.on_step_end({.step = step + 1, .total_steps = 200, .epoch = step / 50, .epoch_step = step % 50 + 1, .steps_per_epoch = 50, .samples = 10,
-                          .loss = 1.5, .learning_rate = 0.0001, .step_seconds = seconds},
+    callback.on_step_end({.step = step + 1,
+                          .total_steps = 200,
+                          .epoch = step / 50,
+                          .epoch_step = step % 50 + 1,
+                          .steps_per_epoch = 50,
+                          .samples = 10,
+                          .loss = 1.5,
+                          .learning_rate = 0.0001,
+                          .step_seconds = seconds},
                          request);
     ++step;
   }
@@ -59,7 +66,12 @@ TEST(ProgressTest, AnEpochAlwaysGetsItsSummary) {
   Watched run({.mode = ProgressMode::plain});
   run.take(0.1);
   LoopRequest request;
-  run.callback.on_epoch_end({.step = 50, .total_steps = 200, .epoch = 0, .metrics = {{"train.loss", 0.5}, {"validation.accuracy", 0.875}}, .seconds = 5, .samples = 500},
+  run.callback.on_epoch_end({.step = 50,
+                             .total_steps = 200,
+                             .epoch = 0,
+                             .metrics = {{"train.loss", 0.5}, {"validation.accuracy", 0.875}},
+                             .seconds = 5,
+                             .samples = 500},
                             request);
   ASSERT_EQ(run.written.size(), 2u);
   EXPECT_EQ(run.written[1], "epoch 1/4 done  0:05  100 samples/s  train.loss 0.5000  validation.accuracy 0.8750\n");

@@ -75,16 +75,23 @@ Fields decode(std::string_view data) {
     const std::uint64_t key = varint();
     const int field = static_cast<int>(key >> 3);
     switch (key & 7) {
-      case 0: fields.numbers[field] = varint(); break;
-      case 1: fields.numbers[field] = read_at<std::uint64_t>(data, at), at += 8; break;
-      case 5: fields.numbers[field] = read_at<std::uint32_t>(data, at), at += 4; break;
+      case 0:
+        fields.numbers[field] = varint();
+        break;
+      case 1:
+        fields.numbers[field] = read_at<std::uint64_t>(data, at), at += 8;
+        break;
+      case 5:
+        fields.numbers[field] = read_at<std::uint32_t>(data, at), at += 4;
+        break;
       case 2: {
         const auto length = static_cast<std::size_t>(varint());
         fields.texts[field] = std::string(data.substr(at, length));
         at += length;
         break;
       }
-      default: throw std::runtime_error("unknown wire type");
+      default:
+        throw std::runtime_error("unknown wire type");
     }
   }
   return fields;
@@ -132,10 +139,12 @@ TEST(EventFileTest, ChecksumIsCastagnolis) {
 TEST(TensorBoardTest, WritesTheHeaderScalarsAndTheRunFile) {
   const TemporaryDirectory directory;
   {
-    TensorBoard board({.directory = directory / "tensorboard", .run_text = "[train]\nepochs = 2", .every_steps = 2, .clock = [] { return 1234.5; }});
+    TensorBoard board(
+        {.directory = directory / "tensorboard", .run_text = "[train]\nepochs = 2", .every_steps = 2, .clock = [] { return 1234.5; }});
     LoopRequest request;
     for (std::int64_t step = 1; step <= 4; ++step)
-      board.on_step_end({.step = step, .samples = 64, .loss = 1.0 / static_cast<double>(step), .learning_rate = 0.5, .step_seconds = 0.25}, request);
+      board.on_step_end({.step = step, .samples = 64, .loss = 1.0 / static_cast<double>(step), .learning_rate = 0.5, .step_seconds = 0.25},
+                        request);
     board.on_epoch_end({.step = 300, .metrics = {{"train.loss", 0.75}, {"validation.accuracy", 0.875}}}, request);
   }
   const auto files = files_in(directory.path() / "tensorboard");
@@ -167,8 +176,12 @@ TEST(TensorBoardTest, WritesTheHeaderScalarsAndTheRunFile) {
 
 TEST(TensorBoardTest, AResumedRunOpensANewFileThatSaysWhereItGoesOn) {
   const TemporaryDirectory directory;
-  { TensorBoard first({.directory = directory.path().string(), .clock = [] { return 10.0; }}); }
-  { TensorBoard second({.directory = directory.path().string(), .resumed_step = 40, .clock = [] { return 20.0; }}); }
+  {
+    TensorBoard first({.directory = directory.path().string(), .clock = [] { return 10.0; }});
+  }
+  {
+    TensorBoard second({.directory = directory.path().string(), .resumed_step = 40, .clock = [] { return 20.0; }});
+  }
   const auto files = files_in(directory.path());
   ASSERT_EQ(files.size(), 2u);
   EXPECT_EQ(records_of(files[0]).size(), 1u);

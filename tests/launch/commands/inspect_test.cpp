@@ -30,7 +30,8 @@ Outcome run(const std::vector<std::string>& arguments) {
 
 /// Two images of 2x2 and their labels as gzip-free IDX files, converted.
 std::string convert_small(const TemporaryDirectory& directory) {
-  std::ofstream(directory / "images", std::ios::binary) << std::string("\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x02", 16) << std::string("\0\x0a\x14\x1e\x28\x32\x3c\x46", 8);
+  std::ofstream(directory / "images", std::ios::binary)
+      << std::string("\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x02", 16) << std::string("\0\x0a\x14\x1e\x28\x32\x3c\x46", 8);
   std::ofstream(directory / "labels", std::ios::binary) << std::string("\0\0\x08\x01\0\0\0\x02", 8) << std::string("\0\x01", 2);
   const Outcome got = run({"convert", "idx", directory / "images", directory / "labels", directory / "out.h5"});
   EXPECT_EQ(got.code, 0) << got.err;
