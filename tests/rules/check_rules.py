@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The rules of the house, checked: folder order, file length, third-party headers, printing, messages, headers alone.
 
-Run from anywhere: tests/rules/check_rules.py [--headers]. Prints each breach as `file:line: what` and exits with 1.
+Run from anywhere: tests/rules/check_rules.py [--headers --include FOLDER ...]. Prints each breach as `file:line: what` and exits with 1.
 """
 import argparse
 import concurrent.futures
@@ -138,10 +138,8 @@ def compile_header(name, flags):
     return f"{name}:1: does not compile alone: {result.stderr.splitlines()[0]}" if result.returncode else None
 
 
-def check_headers(build):
-    flags = ["-I.", "-Icore/backend/cpu", "-I/usr/include/hdf5/serial"]
-    if build:
-        flags.append(f"-I{build}/generated")
+def check_headers(folders):
+    flags = ["-I.", "-Icore/backend/cpu", *(f"-I{folder}" for folder in folders)]
     names = [name for _, name in files() if name.endswith(".h")]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from filter(None, pool.map(lambda name: compile_header(name, flags), names))
@@ -150,9 +148,9 @@ def check_headers(build):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--headers", action="store_true", help="compile every header alone instead of reading the text")
-    parser.add_argument("--build", help="the build folder, for generated headers")
+    parser.add_argument("--include", action="append", default=[], help="a folder of third-party or generated headers")
     options = parser.parse_args()
-    breaches = list(check_headers(options.build) if options.headers else check_text())
+    breaches = list(check_headers(options.include) if options.headers else check_text())
     for breach in breaches:
         print(breach)
     print(f"{len(breaches)} breaches")
