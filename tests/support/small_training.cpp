@@ -9,15 +9,23 @@
 #include "distributed/thread_communicator.h"
 #include "distributed/tree_gradient_synchronizer.h"
 #include "distributed/tree_statistics_reducer.h"
+#include "launch/run_file.h"
 #include "tests/support/layer_case.h"
 #include "tests/support/synthetic_source.h"
 
 namespace lockstep::test {
 namespace {
 
+/// A plug-in from its TOML.
+template <class T>
+std::unique_ptr<T> parse_plug_in(const std::string& text) {
+  return make_plug_in<T>(*parse_run_text("plug_in = " + text, "test").find("plug_in"));
+}
+
 std::vector<BatchField> fields_of(const Graph& graph) {
   std::vector<BatchField> fields;
-  for (const int value : graph.inputs()) fields.push_back({graph.values()[static_cast<std::size_t>(value)].name, graph.values()[static_cast<std::size_t>(value)].spec});
+  for (const int value : graph.inputs())
+    fields.push_back({graph.values()[static_cast<std::size_t>(value)].name, graph.values()[static_cast<std::size_t>(value)].spec});
   return fields;
 }
 
@@ -35,34 +43,73 @@ std::unique_ptr<Base> choose(RunMode mode, Communicator& ranks, int lanes) {
 SmallResult train(const SmallTraining& t, Communicator& ranks) {
   const Graph graph = t.graph(t.precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32);
   const auto fields = fields_of(graph);
-  const auto plan = std::make_shared<const Plan>(
-      make_plan(graph, {.precision = t.precision, .global_batch = t.global_batch, .lanes = t.lanes, .bucket_bytes = 2048, .block_elements = 50}));
+  const auto plan = std::make_shared<const Plan>(make_plan(
+      graph, {.precision = t.precision, .global_batch = t.global_batch, .lanes = t.lanes, .bucket_bytes = 2048, .block_elements = 50}));
   const RankShare share{lanes_of_rank(t.lanes, ranks.rank(), ranks.size())};
   const auto backend = make_from<Backend>({{"cpu", Value::boolean(true)}, {"threads", Value::integer(t.threads)}});
   const auto statistics = choose<TreeStatisticsReducer, FastStatisticsReducer, StatisticsReducer>(t.mode, ranks, t.lanes);
   const auto gradients = choose<TreeGradientSynchronizer, AllReduceGradientSynchronizer, GradientSynchronizer>(t.mode, ranks, t.lanes);
-  const auto optimizer = make_from<Optimizer>({{"sgd", Value::text("nesterov")}, {"weight_decay", Value::real(1e-3)}});
-  const auto schedule = make_from<Schedule>("constant");
+  const auto optimizer = parse_plug_in<Optimizer>(t.optimizer);
+  const auto schedule = parse_plug_in<Schedule>(t.schedule);
+  const auto clipping = t.clip.empty() ? nullptr : parse_plug_in<Clipping>(t.clip);
   ParameterStore store(plan, 7, optimizer->slots());
   if (t.prepare) t.prepare(store);
   store.commit();
-  TrainingStep step({.plan = plan, .backend = *backend, .mode = t.mode, .share = share, .statistics = *statistics, .gradients = *gradients,
-                     .optimizer = *optimizer, .store = store});
+  TrainingStep step({.plan = plan,
+                     .backend = *backend,
+                     .mode = t.mode,
+                     .share = share,
+                     .statistics = *statistics,
+                     .gradients = *gradients,
+                     .optimizer = *optimizer,
+                     .clipping = clipping.get(),
+                     .store = store});
   SyntheticSource source(fields, t.samples, plan->lane_rows(), share.lanes);
-  RunState state{.store = store, .schedule = *schedule, .callbacks = {}, .seed = 7, .carried = make_carried(*plan, share.lanes.count() * plan->lane_rows()),
-                 .first_row = share.lanes.first * plan->lane_rows(), .total_rows = t.lanes * plan->lane_rows()};
+  source.use(t.element);
+  RunState state{.store = store,
+                 .schedule = *schedule,
+                 .callbacks = {},
+                 .seed = 7,
+                 .carried = make_carried(*plan, share.lanes.count() * plan->lane_rows()),
+                 .first_row = share.lanes.first * plan->lane_rows(),
+                 .total_rows = t.lanes * plan->lane_rows()};
   SmallResult result;
   for (int i = 0; i < t.steps; ++i) {
-    const BatchPosition at{.epoch = state.epoch, .first = state.epoch_position, .samples = std::min(t.global_batch, t.samples - state.epoch_position)};
-    const StepBlock block{.seed = 7, .step = state.step, .updates = state.updates + 1, .epoch = at.epoch, .epoch_position = at.first, .batch_samples = at.samples,
-                          .learning_rate = static_cast<float>(t.learning_rate), .momentum = 0.9f};
-    result.losses.push_back(step.run(block, source.batch(at, {}), state.carried).loss);
+    const BatchPosition at{
+        .epoch = state.epoch, .first = state.epoch_position, .samples = std::min(t.global_batch, t.samples - state.epoch_position)};
+    const Progress progress{
+        .step = state.step, .total_steps = t.steps, .steps_per_epoch = (t.samples + t.global_batch - 1) / t.global_batch};
+    const StepBlock block{.seed = 7,
+                          .step = state.step,
+                          .updates = state.updates + 1,
+                          .epoch = at.epoch,
+                          .epoch_position = at.first,
+                          .batch_samples = at.samples,
+                          .learning_rate = static_cast<float>(t.learning_rate * schedule->factor(progress)),
+                          .momentum = static_cast<float>(schedule->momentum(progress).value_or(optimizer->momentum()))};
+    const StepResult done = step.run(block, source.batch(at, {}), state.carried);
+    result.losses.push_back(done.loss);
+    result.gradient_norms.push_back(done.gradient_norm);
     state.step = state.updates = state.step + 1;
     state.epoch_position += at.samples;
     if (state.epoch_position == t.samples) state.epoch += 1, state.epoch_position = 0;
   }
   Evaluator evaluator(plan, *backend, t.mode, share, *statistics);
   result.metrics = evaluator.run(source, store.view(), store.states());
+  evaluator.predict(source, store.view(), store.states(), [&](const BatchSlot& slot, ConstTensorView output) {
+    if (output.spec.dtype != Dtype::f32) return;
+    const std::int64_t size = output.spec.elements() / std::max<std::int64_t>(slot.rows, 1);
+    for (std::int64_t row = 0; row < slot.rows; ++row) {
+      const float* first = output.as<float>() + row * size;
+      result.outputs[slot.position.first + slot.first_row + row].assign(first, first + size);
+    }
+  });
+  for (const PlanParameter& p : plan->parameters)
+    result.tensors[p.name].assign(store.parameters() + p.offset, store.parameters() + p.offset + p.spec.shape.elements());
+  for (std::size_t i = 0; i < plan->states.size(); ++i)
+    if (const Tensor& state_tensor = store.states()[i];
+        plan->states[i].spec.scope == StateScope::run && state_tensor.spec().dtype == Dtype::f32)
+      result.tensors[plan->states[i].name].assign(state_tensor.as<float>(), state_tensor.as<float>() + state_tensor.spec().elements());
   result.digest = state_digest([&](StateVisitor& visitor) {
     GatheringVisitor whole(ranks, visitor);
     state.visit(whole);
@@ -73,12 +120,10 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
 }
 
 SmallResult train_on(int count, const SmallTraining& training) {
-  SmallResult result;
-  run_ranks(count, [&](Communicator& ranks) {
-    SmallResult mine = train(training, ranks);
-    if (ranks.rank() == 0) result = std::move(mine);
-  });
-  return result;
+  std::vector<SmallResult> results(static_cast<std::size_t>(count));
+  run_ranks(count, [&](Communicator& ranks) { results[static_cast<std::size_t>(ranks.rank())] = train(training, ranks); });
+  for (SmallResult& other : results) results[0].outputs.merge(other.outputs);
+  return std::move(results[0]);
 }
 
 Graph small_residual_network(Dtype dtype) {
@@ -86,16 +131,20 @@ Graph small_residual_network(Dtype dtype) {
   const int image = graph.input("input", {Shape{6, 6, 2}, dtype});
   const int target = graph.input("target", {Shape{}, Dtype::i64});
   const auto conv = [&](int from, const std::string& name) {
-    return graph.add("conv2d", make_from<Layer>({{"conv2d", Value::integer(8)}, {"size", Value::integer(3)}, {"bias", Value::boolean(false)}}), name, {from});
+    return graph.add("conv2d",
+                     make_from<Layer>({{"conv2d", Value::integer(8)}, {"size", Value::integer(3)}, {"bias", Value::boolean(false)}}), name,
+                     {from});
   };
-  const int x = graph.add("relu", make_from<Layer>("relu"), "relu", {graph.add("batch_norm", make_from<Layer>("batch_norm"), "norm", {conv(image, "stem")})});
+  const int x = graph.add("relu", make_from<Layer>("relu"), "relu",
+                          {graph.add("batch_norm", make_from<Layer>("batch_norm"), "norm", {conv(image, "stem")})});
   const int y = graph.add("batch_norm", make_from<Layer>("batch_norm"), "norm_2", {conv(x, "body")});
   const int z = graph.add("relu", make_from<Layer>("relu"), "relu_2", {graph.add("add", make_from<Layer>("add"), "sum", {y, x})});
   const int dropped = graph.add("dropout", make_from<Layer>({{"dropout", Value::real(0.25)}}), "dropout", {z});
   const int pooled = graph.add("global_average_pool", make_from<Layer>("global_average_pool"), "pool", {dropped});
   const int logits = graph.add("dense", make_from<Layer>({{"dense", Value::integer(3)}}), "head", {pooled});
   graph.set_output(logits);
-  graph.add_loss("cross_entropy", make_from<Loss>({{"cross_entropy", Value::text("target")}, {"label_smoothing", Value::real(0.1)}}), "loss", {logits, target});
+  graph.add_loss("cross_entropy", make_from<Loss>({{"cross_entropy", Value::text("target")}, {"label_smoothing", Value::real(0.1)}}),
+                 "loss", {logits, target});
   graph.add_metric("accuracy", make_from<Metric>("accuracy"), "accuracy", {logits, target});
   return graph;
 }

@@ -10,6 +10,7 @@
 #include "core/train/program.h"
 #include "core/train/training_step.h"
 #include "distributed/communicator.h"
+#include "tests/support/synthetic_source.h"
 
 namespace lockstep::test {
 
@@ -25,19 +26,24 @@ struct SmallTraining {
   Precision precision = Precision::f32;
   double learning_rate = 0.05;
   std::function<void(ParameterStore&)> prepare;  ///< called before the first step
+  /// Plug-ins in TOML: `{ sgd = "nesterov", weight_decay = 1e-3 }`. No clipping where `clip` is empty.
+  std::string optimizer = "{ sgd = \"nesterov\", weight_decay = 1e-3 }", schedule = "{ constant = true }", clip;
+  SyntheticSource::Element element;  ///< the samples; random ones where empty
 };
 
 struct SmallResult {
   std::string digest;
-  std::vector<double> losses;
+  std::vector<double> losses, gradient_norms;
   std::vector<float> parameters;
   std::vector<float> gradients;  ///< of the last step
   std::map<std::string, double> metrics;
+  std::map<std::string, std::vector<float>> tensors;   ///< parameters and run-scope states by name
+  std::map<std::int64_t, std::vector<float>> outputs;  ///< the trained model's f32 outputs by sample; of this rank's rows in `train`
 };
 
 /// On the ranks of a communicator; every rank returns the same.
 SmallResult train(const SmallTraining& training, Communicator& ranks);
-/// On ranks that are threads; the result of rank 0.
+/// On ranks that are threads; the result of rank 0, with the outputs of all.
 SmallResult train_on(int ranks, const SmallTraining& training);
 
 /// conv, norm, relu, a residual with a norm, dropout, global average pool, dense, cross-entropy, accuracy.
