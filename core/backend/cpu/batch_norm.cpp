@@ -75,7 +75,9 @@ void moments(const BatchNormSpec& spec, const KernelCall& call) {
       for (std::int64_t c = 0; c < channels; ++c) {
         const double shift = static_cast<double>(sum[c]) * part;
         const double delta = static_cast<double>(mean[c]) + shift - all_mean[c];
-        all_m2[c] += (static_cast<double>(square[c]) - static_cast<double>(sum[c]) * shift) + delta * delta * weight;
+        // Of equal values nothing but rounding is left, which may fall below zero.
+        const double inside = static_cast<double>(square[c]) - static_cast<double>(sum[c]) * shift;
+        all_m2[c] += (inside > 0.0 ? inside : 0.0) + delta * delta * weight;
         all_mean[c] += delta * right;
       }
     }

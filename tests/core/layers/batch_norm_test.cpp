@@ -221,6 +221,23 @@ TEST(BatchNormTest, VarianceKeepsItsDigitsWhenTheMeanIsLarge) {
   EXPECT_NEAR(c.state(1)[1] / (m2 / 4799), 1.0, 1e-6);
 }
 
+/// The mean of equal values is rounded, and the square of what is left of them may round below zero.
+TEST(BatchNormTest, AConstantChannelStaysFinite) {
+  for (const double value : {1.0 / 3, 1e4 / 3, 1e9 / 3, 1281570253945.1094}) {
+    for (const std::int64_t rows : {3, 7, 23, 61, 97}) {
+      LayerCase c(make_from<Layer>("batch_norm"), {{{5, 3}}});
+      c.rows = rows;
+      c.lanes = 2;
+      c.set_input(0, std::vector<double>(static_cast<std::size_t>(rows * 15), value));
+      c.run_forward();
+      c.run_backward();
+      for (std::size_t k = 4; k < 7; ++k) EXPECT_GE(c.statistic(0)[k], 0.0) << value << " in " << rows << " rows";
+      for (const double y : c.output(0)) ASSERT_TRUE(std::isfinite(y)) << value << " in " << rows << " rows";
+      for (const double dx : c.input_gradient(0)) ASSERT_TRUE(std::isfinite(dx)) << value << " in " << rows << " rows";
+    }
+  }
+}
+
 TEST(BatchNormTest, NothingIsAbsorbedAfterRelu) {
   EXPECT_EQ(fused(false, true)->absorb("add"), nullptr);
   EXPECT_EQ(fused(true, true)->absorb("relu"), nullptr);
