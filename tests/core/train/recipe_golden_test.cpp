@@ -90,6 +90,9 @@ void expect_equal_on_ranks(const Golden& golden, const SmallTraining& training, 
   for (const int ranks : {1, 3}) {
     SCOPED_TRACE(ranks);
     expect_equal(golden, test::train_on(ranks, training), most);
+    SmallTraining fast = training;
+    fast.mode = RunMode::fast;
+    expect_equal(golden, test::train_on(ranks, fast), most);
   }
 }
 
@@ -120,6 +123,15 @@ TEST(RecipeGoldenTest, TenStepsOfTheRecipeAreThoseOfPyTorch) {
   SmallTraining training = recipe(false);
   training.steps = 10;
   expect_equal_on_ranks(kRecipe, training, {.loss = 1e-5, .norm = 1e-4, .tensor = 1e-5, .output = 1e-4});
+}
+
+TEST(RecipeGoldenTest, InBf16TheLossesStayNear) {
+  SmallTraining training = recipe(false);
+  training.steps = 10;
+  training.precision = Precision::bf16;
+  const SmallResult result = test::train_on(3, training);
+  EXPECT_LT(largest_difference(kRecipe.losses, result.losses), 1e-2);
+  EXPECT_LT(largest_difference(kRecipe.norms, result.gradient_norms), 5e-2);
 }
 
 TEST(RecipeGoldenTest, AStepWithFrozenBatchNormIsThatOfPyTorch) {
