@@ -1,0 +1,21 @@
+# Whole runs of the program: one entry for each method of tests/system/*_test.py.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+file(GLOB system_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/system/*_test.py)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${system_files})
+foreach(file ${system_files})
+  get_filename_component(name ${file} NAME_WE)
+  string(REGEX REPLACE "_test$" "" name ${name})
+  file(STRINGS ${file} lines REGEX "^class [A-Za-z]+\\(|^    def test_[a-z0-9_]+\\(")
+  foreach(line ${lines})
+    if(line MATCHES "^class ([A-Za-z]+)")
+      set(class ${CMAKE_MATCH_1})
+    elseif(line MATCHES "def (test_[a-z0-9_]+)")
+      set(method ${CMAKE_MATCH_1})
+      string(REGEX REPLACE "^test_" "" what ${method})
+      add_test(NAME system/${name}/${what} COMMAND ${Python3_EXECUTABLE} ${file} ${class}.${method})
+      # Several ranks wait for each other: nothing else should take their cores.
+      set_tests_properties(system/${name}/${what} PROPERTIES LABELS system TIMEOUT 120 RUN_SERIAL TRUE
+        ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;LOCKSTEP_PROGRAM=$<TARGET_FILE:lockstep_program>;LOCKSTEP_MPIRUN=${MPIEXEC_EXECUTABLE}")
+    endif()
+  endforeach()
+endforeach()
