@@ -1,7 +1,11 @@
 #include "launch/program.h"
 
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <new>
 #include <ostream>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -55,10 +59,28 @@ int choose(std::span<const std::string> arguments, CommandContext& context) {
   return command.run(Arguments(command.name, command.options, rest), context);
 }
 
+/// This process' number in its job; also where it failed before it met the others.
+int rank_in_job(const CommandContext& context) {
+  if (context.world) return context.world->rank();
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+    if (const char* rank = std::getenv(name)) return std::atoi(rank);
+  return 0;
+}
+
+/// Most errors are every rank's, and one line says enough: rank 0 speaks first and ends the job. A rank that is still
+/// there after a while has an error of its own. The end reaches it through MPI at once, else as SIGTERM, which Open MPI
+/// sends a second later.
+void let_rank_0_speak(const CommandContext& context) {
+  if (rank_in_job(context) == 0) return;
+  std::signal(SIGTERM, SIG_DFL);
+  std::this_thread::sleep_for(std::chrono::milliseconds(context.world ? 500 : 2000));
+}
+
 int report(CommandContext& context, int code, const std::string& message) {
   const bool several = context.world && context.world->size() > 1;
   const std::string rank = several ? fmt::format("[rank {}] ", context.world->rank()) : "";
   context.out.flush();
+  let_rank_0_speak(context);
   context.err << fmt::format("{}lockstep: {}\n", rank, message) << std::flush;
   if (several) context.world->abort(code);
   return code;
