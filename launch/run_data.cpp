@@ -33,9 +33,24 @@ std::vector<Scaler> scalers_of(const Snapshot& checkpoint, const std::vector<Dat
 
 Dtype activation_dtype(Precision precision) { return precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32; }
 
+namespace {
+
+/// The model is compiled for the training set's samples; rows of another size would be read as if they had its size.
+void require_same_samples(const Dataset& train, const Dataset& validation) {
+  for (std::size_t i = 0; i < train.fields().size(); ++i) {
+    const Shape &wanted = train.fields()[i].sample.shape, &got = validation.fields()[i].sample.shape;
+    if (wanted != got)
+      fail(ErrorKind::content, "[data] validation: \"{}\": expected samples of {} as in the training set, got {}", train.fields()[i].options.name, wanted.text(),
+           got.text());
+  }
+}
+
+}  // namespace
+
 RunData load_run_data(const RunConfig& config) {
   RunData data{.train = Dataset::load(config.data, config.data.train)};
   if (!config.data.validation.empty()) data.validation = Dataset::load(config.data, config.data.validation, data.train.scalers());
+  if (data.validation) require_same_samples(data.train, *data.validation);
   data.augmentations = make_augmentations(config.data.augment);
   return data;
 }
