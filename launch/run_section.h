@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/options.h"
+#include "core/base/text.h"
 #include "launch/run_config.h"
 
 namespace lockstep {
@@ -51,7 +52,7 @@ class Section {
   }
   const Value& required(std::string_view key, std::string_view example) {
     const Value* value = options_.take(key);
-    if (!value) fail(ErrorKind::run_file, "{}\"{}\" is missing: expected something like {} = {}", where(), key, key, example);
+    if (!value) fail(ErrorKind::run_file, "{}\"{}\" is missing: expected something like {} = {}{}", where(), key, key, example, look_alike(key));
     return *value;
   }
   /// A table within the section; an absent one is empty.
@@ -66,6 +67,14 @@ class Section {
   void finish() const { options_.finish(); }
 
  private:
+  /// The entry that a missing one may have been meant by: `; is "epoch" (run.toml:13:1) meant?`
+  std::string look_alike(std::string_view key) const {
+    std::vector<std::string> entries;
+    for (const auto& [name, value] : options_.table().as_table()) entries.push_back(name);
+    const auto near = nearest_names(key, entries, 1);
+    return near.empty() ? "" : fmt::format("; is \"{}\" ({}) meant?", near[0], options_.table().find(near[0])->place().text());
+  }
+
   Options options_;
   Value resolved_;
 };
