@@ -4,6 +4,7 @@
 
 #include <ostream>
 
+#include "core/base/text.h"
 #include "distributed/agree.h"
 #include "distributed/world.h"
 #include "launch/run_file.h"
@@ -39,6 +40,7 @@ int run_training_command(const Arguments& arguments, CommandContext& context, co
   context.world = open_world();
   Communicator& ranks = *context.world;
   TrainingRequest request{.resume = resume, .progress = arguments.value("progress", "auto"), .profile = arguments.has("profile"), .stop_requested = stop_requested};
+  request.overrides = join(std::span(arguments.positional()).subspan(1), " ");
   agree_on(ranks, [&] { request.config = read_config(); });
   install_signal_handlers();
   const TrainingReport report = run_training(request, ranks, context.out);

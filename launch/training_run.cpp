@@ -225,6 +225,7 @@ void TrainingRun::record(RunPhase phase, int code, const std::string& message) {
 }
 
 void TrainingRun::describe() {
+  if (!request_.overrides.empty()) callbacks_.note("overrides: " + request_.overrides);
   callbacks_.note(fmt::format("{} rank{} of {} thread{} ({}), {}, {} mode, {}", ranks_.size(), ranks_.size() == 1 ? "" : "s", engine_.backend->workers(),
                               engine_.backend->workers() == 1 ? "" : "s", ranks_.describe(), engine_.backend->describe(),
                               engine_.mode == RunMode::exact ? "exact" : "fast", name_of(activation_dtype(plan_->options.precision))));

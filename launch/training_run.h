@@ -18,6 +18,7 @@ struct TrainingRequest {
   bool resume = false;
   std::string progress = "auto";  ///< "auto", "bar", "plain", "json", "off"
   bool profile = false;           ///< print where the time went
+  std::string overrides = {};     ///< "key=value key=value", for the record in the log
   std::function<bool()> stop_requested = [] { return false; };
 };
 
