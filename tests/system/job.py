@@ -11,7 +11,8 @@ import tempfile
 import time
 import unittest
 
-PROGRAM = os.environ.get("LOCKSTEP_PROGRAM", "lockstep")
+# CMake sets both; by hand the tests take the program of the folder `build`.
+PROGRAM = os.environ.get("LOCKSTEP_PROGRAM", str(pathlib.Path(__file__).resolve().parents[2] / "build" / "bin" / "lockstep"))
 MPIRUN = os.environ.get("LOCKSTEP_MPIRUN", "mpirun")
 TRAIN_SAMPLES, TEST_SAMPLES, BATCH = 590, 200, 50  # the last batch of an epoch and the last lanes of a batch are short
 STEPS_PER_EPOCH = -(-TRAIN_SAMPLES // BATCH)
