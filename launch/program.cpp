@@ -68,12 +68,12 @@ int rank_in_job(const CommandContext& context) {
 }
 
 /// Most errors are every rank's, and one line says enough: rank 0 speaks first and ends the job. A rank that is still
-/// there after a while has an error of its own. The end reaches it through MPI at once, else as SIGTERM, which Open MPI
-/// sends a second later.
+/// there after a while has an error of its own. The end reaches the others as SIGTERM, which Open MPI sends a second
+/// after SIGCONT.
 void let_rank_0_speak(const CommandContext& context) {
   if (rank_in_job(context) == 0) return;
   std::signal(SIGTERM, SIG_DFL);
-  std::this_thread::sleep_for(std::chrono::milliseconds(context.world ? 500 : 2000));
+  std::this_thread::sleep_for(std::chrono::seconds(2));
 }
 
 int report(CommandContext& context, int code, const std::string& message) {

@@ -135,6 +135,7 @@ TEST(RunConfigTest, WhatIsMissingIsNamed) {
             "run.toml:1:1: run file: \"data\" is missing: expected something like data = "
             "{ train = \"file.h5:/train\", ... }");
   EXPECT_EQ(train_error(""), "run.toml:7:2: [train]: \"epochs\" is missing: expected something like epochs = 10");
+  EXPECT_EQ(train_error("epoch = 1\n"), "run.toml:7:2: [train]: \"epochs\" is missing: expected something like epochs = 10; is \"epoch\" (run.toml:9:1) meant?");
   EXPECT_EQ(train_error("epochs = 1\n"), "run.toml:7:2: [train]: \"optimizer\" is missing: expected something like optimizer = \"sgd\"");
   EXPECT_EQ(train_error("epochs = 1\noptimizer = \"sgd\"\n"),
             "run.toml:7:2: [train]: \"learning_rate\" is missing: expected something like learning_rate = { peak = 0.1 }");

@@ -76,7 +76,7 @@ class BadInputTest(job.SystemTest):
         self.write_run_file(("epochs        =", "epoch         ="))
         self.train_refused(RUN_FILE, ("run.toml:13:1", '"epoch"', '"epochs"'))
         self.write_run_file(("keep = 100", "kep = 100"))
-        self.train_refused(RUN_FILE, ("run.toml:2:35", '"kep"', '"keep"'))
+        self.train_refused(RUN_FILE, ("run.toml:2:34", '"kep"', '"keep"'))
 
     def test_toml_that_is_none(self):
         self.write_run_file(("epochs        = 4", "epochs        = "))
