@@ -169,7 +169,7 @@ Hdf5Group Hdf5Group::create_group(std::string_view name) {
   const std::string where = hdf5::where_of(file_, path);
   const Hdf5Handle links(check(H5Pcreate(H5P_LINK_CREATE), ErrorKind::internal, where, "no properties"));
   check(H5Pset_create_intermediate_group(links.id(), 1), ErrorKind::internal, where, "a property is refused");
-  return Hdf5Group(Hdf5Handle(check(H5Gcreate2(handle_.id(), std::string(name).c_str(), links.id(), H5P_DEFAULT, H5P_DEFAULT),
+  return Hdf5Group(Hdf5Handle(check(H5Gcreate2(handle_.id(), std::string(name).c_str(), links.id(), hdf5::new_group_properties(where).id(), H5P_DEFAULT),
                                     ErrorKind::io, where, "cannot be created")),
                    file_, path);
 }
@@ -217,7 +217,7 @@ Hdf5File Hdf5File::create(const std::string& path, Hdf5Format format) {
   Hdf5File file;
   file.path_ = path;
   file.handle_ =
-      Hdf5Handle(check(H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.id()), ErrorKind::io, where, "cannot be created"));
+      Hdf5Handle(check(H5Fcreate(path.c_str(), H5F_ACC_EXCL, hdf5::new_file_properties(where).id(), access.id()), ErrorKind::io, where, "cannot be created"));
   file.root_ = Hdf5Group(
       Hdf5Handle(check(H5Gopen2(file.handle_.id(), "/", H5P_DEFAULT), ErrorKind::io, where, "its root cannot be opened")), path, "/");
   return file;

@@ -76,7 +76,7 @@ Hdf5File Hdf5File::create_in_memory(const std::string& name, Hdf5Format format) 
   const Hdf5Handle access = memory_access(*file.image_, where);
   check(H5Pset_libver_bounds(access.id(), format == Hdf5Format::v110 ? H5F_LIBVER_V110 : H5F_LIBVER_V18, H5F_LIBVER_V110), ErrorKind::internal, where,
         "a property is refused");
-  file.handle_ = Hdf5Handle(check(H5Fcreate(unique_name().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), ErrorKind::io, where, "cannot be created"));
+  file.handle_ = Hdf5Handle(check(H5Fcreate(unique_name().c_str(), H5F_ACC_TRUNC, hdf5::new_file_properties(where).id(), access.id()), ErrorKind::io, where, "cannot be created"));
   file.root_ = Hdf5Group(root_of(file.handle_, ErrorKind::io, where), name, "/");
   return file;
 }

@@ -57,6 +57,18 @@ std::int64_t check(std::int64_t result, ErrorKind kind, const std::string& where
   fail(system ? ErrorKind::io : kind, "{}: {} (HDF5: {})", where, what, text);
 }
 
+Hdf5Handle new_file_properties(const std::string& where) {
+  Hdf5Handle properties(check(H5Pcreate(H5P_FILE_CREATE), ErrorKind::internal, where, "no properties"));
+  check(H5Pset_obj_track_times(properties.id(), false), ErrorKind::internal, where, "a property is refused");
+  return properties;
+}
+
+Hdf5Handle new_group_properties(const std::string& where) {
+  Hdf5Handle properties(check(H5Pcreate(H5P_GROUP_CREATE), ErrorKind::internal, where, "no properties"));
+  check(H5Pset_obj_track_times(properties.id(), false), ErrorKind::internal, where, "a property is refused");
+  return properties;
+}
+
 Hdf5Handle memory_type(Dtype dtype) {
   switch (dtype) {
     case Dtype::f32:

@@ -19,6 +19,10 @@ std::string take_error_text();
 /// Passes a result >= 0 on. A negative one is thrown with the library's own text: kind `io` where it names an errno.
 std::int64_t check(std::int64_t result, ErrorKind kind, const std::string& where, std::string_view what);
 
+/// Properties of a new file or group, without time stamps: the same content gives the same bytes.
+Hdf5Handle new_file_properties(const std::string& where);
+Hdf5Handle new_group_properties(const std::string& where);
+
 /// The memory type for a Dtype, and the file type for a StoredType.
 Hdf5Handle memory_type(Dtype dtype);
 Hdf5Handle file_type(StoredType type);
