@@ -25,7 +25,9 @@ void agree(Communicator& communicator, const std::optional<Error>& mine) {
     messages[at].second.push_back(static_cast<int>(r));
   }
   if (messages.empty()) return;
-  if (messages[0].second.size() == reports.size()) throw Error(static_cast<ErrorKind>(kind), messages[0].first);
+  const bool of_all = messages[0].second.size() == reports.size();
+  const bool of_rank_0 = messages.size() == 1 && messages[0].second == std::vector<int>{0};
+  if (of_all || of_rank_0) throw Error(static_cast<ErrorKind>(kind), messages[0].first);
   std::vector<std::string> parts;
   for (const auto& [message, ranks] : messages) parts.push_back(rank_list(ranks) + ": " + message);
   throw Error(static_cast<ErrorKind>(kind), join(parts, "; "));

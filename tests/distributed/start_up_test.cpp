@@ -103,6 +103,17 @@ TEST(AgreeTest, AnErrorOfAllRanksStandsAlone) {
       "unknown option \"--x\"");
 }
 
+TEST(AgreeTest, AnErrorOfRank0AloneStandsAlone) {
+  expect_error(
+      3,
+      [](Communicator& world) {
+        agree_on(world, [&] {
+          if (world.rank() == 0) fail(ErrorKind::usage, "the directory is in use");
+        });
+      },
+      ErrorKind::usage, "the directory is in use");
+}
+
 TEST(BroadcastVisitorTest, EveryMemberBecomesTheRootsButRowsStay) {
   run_ranks(3, [](Communicator& world) {
     testing::SampleState state(static_cast<float>(world.rank() + 1)), root(1.0f), mine(static_cast<float>(world.rank() + 1));
