@@ -33,13 +33,14 @@ RunConfig load_run_config(const std::string& path, std::span<const std::string> 
 
 std::vector<OptionSpec> training_options() {
   return {{.name = "progress", .value_name = "HOW", .help = "auto (default), bar, plain, json or off"},
+          {.name = "change-trajectory", .value_name = "", .help = "allow a resumed run to differ in what alters its weights"},
           {.name = "profile", .value_name = "", .help = "print where the time went, by operation"}};
 }
 
 int run_training_command(const Arguments& arguments, CommandContext& context, const std::function<RunConfig()>& read_config, bool resume) {
   context.world = open_world();
   Communicator& ranks = *context.world;
-  TrainingRequest request{.resume = resume, .progress = arguments.value("progress", "auto"), .profile = arguments.has("profile"), .stop_requested = stop_requested};
+  TrainingRequest request{.resume = resume, .change_trajectory = arguments.has("change-trajectory"), .progress = arguments.value("progress", "auto"), .profile = arguments.has("profile"), .stop_requested = stop_requested};
   request.overrides = join(std::span(arguments.positional()).subspan(1), " ");
   agree_on(ranks, [&] { request.config = read_config(); });
   install_signal_handlers();

@@ -15,7 +15,7 @@ RunConfig load_run_config(const std::string& path, std::span<const std::string> 
 /// Returns 0, or 75 where the run was interrupted with its state saved.
 int run_training_command(const Arguments& arguments, CommandContext& context, const std::function<RunConfig()>& read_config, bool resume);
 
-/// The options of both: --progress, --profile.
+/// The options of both: --progress, --change-trajectory, --profile.
 std::vector<OptionSpec> training_options();
 
 }  // namespace lockstep

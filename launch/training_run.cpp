@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <ostream>
 
 #include "core/base/hash.h"
@@ -19,7 +20,9 @@
 #include "launch/run_callbacks.h"
 #include "launch/run_data.h"
 #include "launch/run_directory.h"
+#include "launch/run_file.h"
 #include "launch/resolved_run.h"
+#include "launch/resume_overrides.h"
 #include "launch/version.h"
 
 namespace lockstep {
@@ -60,6 +63,13 @@ std::vector<StartUpFact> start_up_facts(const RunConfig& config, const RunData& 
            .remedy = "every node must see the same files"},
           {.name = "numerics", .value = backend.describe(),
            .remedy = "use nodes of one kind, or set ONEDNN_MAX_CPU_ISA to what all have"}};
+}
+
+/// `train` with `run.if_exists = "resume"` brings a run file of its own, `resume` overrides: either may differ from what the run began with.
+void require_same_trajectory_as(const std::string& run_file, const RunConfig& config) {
+  if (!std::filesystem::exists(run_file)) return;
+  const RunConfig before = read_run_config(read_run_file(run_file), run_file);
+  require_same_trajectory(before, read_run_config(parse_run_text(resolved_run_text(config), run_file), run_file));
 }
 
 /// A run on this rank: everything is made in the order of the members.
@@ -162,6 +172,7 @@ void TrainingRun::open_directory() {
     const bool may_resume = request_.resume || config_.run.if_exists == RunOptions::IfExists::resume;
     directory_ = std::make_unique<RunDirectory>(paths_.directory, may_resume ? IfExists::resume : IfExists::error);
     resume_ = directory_->holds_run();
+    if (resume_ && !request_.change_trajectory) require_same_trajectory_as(paths_.run_file(), config_);
   });
   std::uint8_t resume = resume_ ? 1 : 0;
   ranks_.broadcast(&resume, 1, 0);

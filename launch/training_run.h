@@ -16,6 +16,8 @@ struct TrainingRequest {
   RunConfig config;
   /// Go on with the run that the directory holds; `train` refuses one unless `run.if_exists` says otherwise.
   bool resume = false;
+  /// Allow a difference between the run file and the one in the directory that alters what the run learns.
+  bool change_trajectory = false;
   std::string progress = "auto";  ///< "auto", "bar", "plain", "json", "off"
   bool profile = false;           ///< print where the time went
   std::string overrides = {};     ///< "key=value key=value", for the record in the log

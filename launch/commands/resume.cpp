@@ -1,6 +1,5 @@
 #include <filesystem>
 
-#include "launch/resume_overrides.h"
 #include "launch/training_command.h"
 
 namespace lockstep {
@@ -23,26 +22,18 @@ int run(const Arguments& arguments, CommandContext& context) {
   const auto read = [&] {
     const std::string path = (std::filesystem::path(given[0]) / "run.toml").string();
     if (!std::filesystem::exists(path)) fail(ErrorKind::usage, "resume: \"{}\" holds no run: expected {}", given[0], path);
-    const RunConfig before = load_run_config(path, {});
     RunConfig config = load_run_config(path, overrides);
-    if (!arguments.has("change-trajectory")) require_same_trajectory(before, config);
     config.run.directory = given[0];
     return config;
   };
   return run_training_command(arguments, context, read, true);
 }
 
-std::vector<OptionSpec> options() {
-  std::vector<OptionSpec> result = training_options();
-  result.push_back({.name = "change-trajectory", .value_name = "", .help = "allow overrides that change what the run learns"});
-  return result;
-}
-
 const RegisterCommand registered({.name = "resume",
                                   .summary = "go on with the run of a directory",
                                   .usage = "RUN_DIR [KEY=VALUE ...]",
                                   .help = kHelp,
-                                  .options = options(),
+                                  .options = training_options(),
                                   .run = run});
 
 }  // namespace
