@@ -52,10 +52,11 @@ std::string CheckpointStore::save(const CheckpointMeta& meta, const Snapshot& st
 }
 
 std::optional<CheckpointStore::Best> CheckpointStore::read_best() const {
-  if (policy_.best.empty() || !std::filesystem::exists(path_of("best"))) return {};
+  if (!std::filesystem::exists(path_of("best"))) return {};
   const std::string text = read_text(path_of("best"), kMostTextBytes);
   const std::size_t line = text.find('\n'), value_at = text.find(' ', line + 1);
-  if (line == text.npos || value_at == text.npos || text.substr(line + 1, value_at - line - 1) != policy_.best) return {};
+  if (line == text.npos || value_at == text.npos) return {};
+  if (!policy_.best.empty() && text.substr(line + 1, value_at - line - 1) != policy_.best) return {};
   Best best{.name = text.substr(0, line)};
   const auto [end, wrong] = std::from_chars(text.data() + value_at + 1, text.data() + text.size(), best.value);
   const bool known = step_of(best.name) && std::filesystem::is_regular_file(path_of(best.name));

@@ -40,7 +40,7 @@ class CheckpointStore {
   /// The newest that verifies, read; none where there is no checkpoint. Where there are some and none verifies:
   /// `content` error with every reason.
   std::optional<FoundCheckpoint> find_latest() const;
-  /// The best so far by the policy's metric, if its file is there.
+  /// The best so far by the policy's metric, or by whatever it was where the policy names none, if its file is there.
   std::optional<std::string> best_path() const;
   /// Every checkpoint's path by step, unverified.
   std::map<std::int64_t, std::string> list() const;
