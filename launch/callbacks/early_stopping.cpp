@@ -1,5 +1,6 @@
 #include "launch/callbacks/early_stopping.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -26,8 +27,11 @@ EarlyStopping::EarlyStopping(Options options) : options_(std::move(options)) {
 void EarlyStopping::on_epoch_end(const EpochInfo& info, LoopRequest& request) {
   const auto found = info.metrics.find(options_.monitor);
   if (found == info.metrics.end()) {
+    const std::string set = options_.monitor.substr(0, options_.monitor.find('.') + 1);
     std::vector<std::string> known;
     for (const auto& [name, value] : info.metrics) known.push_back(name);
+    const auto of_set = [&](const std::string& name) { return name.starts_with(set); };
+    if (std::none_of(known.begin(), known.end(), of_set)) return;
     fail(ErrorKind::run_file, "early_stopping: no metric \"{}\"{}", options_.monitor, hint(options_.monitor, known));
   }
   const double value = found->second;

@@ -25,7 +25,8 @@ class EarlyStopping : public Callback {
 
   explicit EarlyStopping(Options options);
 
-  /// `run_file` error that lists the known metrics where the monitored one is not among them.
+  /// An epoch whose set was not evaluated does not count. `run_file` error that lists the known metrics where the set was, and the
+  /// monitored one is not among them.
   void on_epoch_end(const EpochInfo& info, LoopRequest& request) override;
   void visit(StateVisitor& visitor) override;
 
