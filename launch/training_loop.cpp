@@ -32,13 +32,14 @@ Outcome TrainingLoop::run() {
                   .momentum = block.momentum, .gradient_norm = result.gradient_norm, .step_seconds = seconds_between(start, Clock::now()),
                   .input_seconds = seconds_between(start, ready), .updated = result.updated};
     epoch_seconds_ += info.step_seconds;
+    fresh_.clear();
     LoopRequest request;
     for (Callback* callback : state.callbacks) callback->on_step_end(info, request);
     if (epoch_ends) finish_epoch(request);
     const bool out_of_time = settings_.max_seconds > 0 && seconds_between(begin, Clock::now()) > settings_.max_seconds;
     const bool interrupted = agree(parts_.stop_requested() || out_of_time);
     if (request.restore_best) parts_.restore_best();
-    if (request.save || request.stop || interrupted || state.step == last || save_is_due(epoch_ends)) parts_.save(metrics_);
+    if (request.save || request.stop || interrupted || state.step == last || save_is_due(epoch_ends)) parts_.save(fresh_);
     if (request.stop) return Outcome::finished;
     if (interrupted && state.step < total_steps()) return Outcome::interrupted;
   }
@@ -89,6 +90,7 @@ void TrainingLoop::finish_epoch(LoopRequest& request) {
   const bool evaluates = parts_.evaluate && (state.epoch + 1) % settings_.evaluate_every_epochs == 0;
   metrics_ = evaluates ? parts_.evaluate() : Metrics{};
   metrics_["train.loss"] = state.epoch_weight_sum > 0 ? state.epoch_loss_sum / state.epoch_weight_sum : 0.0;
+  fresh_ = metrics_;
   const EpochInfo info{.step = state.step, .total_steps = total_steps(), .epoch = state.epoch, .metrics = metrics_, .seconds = epoch_seconds_,
                        .samples = parts_.source.samples()};
   state.schedule.observe(metrics_);
@@ -109,6 +111,7 @@ bool TrainingLoop::agree(bool mine) {
 bool TrainingLoop::save_is_due(bool epoch_ended) const {
   const RunState& state = parts_.state;
   if (settings_.save_every_steps > 0 && state.step % settings_.save_every_steps == 0) return true;
+  if (fresh_.contains(settings_.save_with)) return true;
   return epoch_ended && settings_.save_every_epochs > 0 && state.epoch % settings_.save_every_epochs == 0;
 }
 

@@ -28,6 +28,7 @@ struct LoopSettings {
   double max_seconds = 0;            ///< 0: no limit
   std::int64_t save_every_steps = 0;   ///< 0: not by steps
   std::int64_t save_every_epochs = 1;  ///< 0: not by epochs
+  std::string save_with;  ///< a metric: the weights that it was measured of are saved, so that the best ones can be kept
   std::int64_t evaluate_every_epochs = 1;
   double peak_learning_rate = 0;
   double momentum = 0;  ///< where no schedule moves it
@@ -56,6 +57,8 @@ class TrainingLoop {
   Outcome run();
   void evaluate_with(std::function<Metrics()> evaluate) { parts_.evaluate = std::move(evaluate); }
 
+  /// Of the last epoch that ended in `run`.
+  const Metrics& metrics() const { return metrics_; }
   std::int64_t steps_per_epoch() const;
   std::int64_t total_steps() const { return steps_per_epoch() * settings_.epochs; }
 
@@ -71,6 +74,7 @@ class TrainingLoop {
   LoopSettings settings_;
   Parts parts_;
   Metrics metrics_;  ///< of the last epoch that ended
+  Metrics fresh_;    ///< the same, as long as the weights are those that were measured
   double epoch_seconds_ = 0;
 };
 

@@ -41,12 +41,21 @@ Recipe make_recipe(const TrainOptions& train) {
   return recipe;
 }
 
+CheckpointPolicy checkpoint_policy(const RunConfig& config) {
+  CheckpointPolicy policy{.keep = config.checkpoint.keep, .best = config.checkpoint.best};
+  const auto& stopping = config.train.early_stopping;
+  if (stopping && stopping->restore_best) policy.best = stopping->monitor;
+  policy.larger_is_better = stopping && policy.best == stopping->monitor ? stopping->larger_is_better : !policy.best.ends_with("loss");
+  return policy;
+}
+
 LoopSettings loop_settings(const RunConfig& config, const Optimizer& optimizer) {
   return {.epochs = config.train.epochs,
           .stop_at_step = config.train.steps,
           .max_seconds = config.train.max_seconds,
           .save_every_steps = config.checkpoint.every_steps,
           .save_every_epochs = config.checkpoint.every_epochs,
+          .save_with = checkpoint_policy(config).best,
           .evaluate_every_epochs = config.evaluate.every_epochs,
           .peak_learning_rate = config.train.learning_rate.effective_peak(config.data.global_batch),
           .momentum = optimizer.momentum(),
@@ -82,6 +91,7 @@ class TrainingRun {
   bool is_root() const { return ranks_.rank() == 0; }
   void open_directory();
   void resume();
+  bool is_done();
   void save(const TrainingLoop::Metrics& metrics);
   void restore_best();
   TrainingReport run_loop();
@@ -109,16 +119,7 @@ class TrainingRun {
   SnapshotWriter writer_;
   RunCallbacks callbacks_;
   TrainingLoop loop_;
-  TrainingLoop::Metrics metrics_;
 };
-
-CheckpointPolicy checkpoint_policy(const RunConfig& config) {
-  CheckpointPolicy policy{.keep = config.checkpoint.keep, .best = config.checkpoint.best};
-  const auto& stopping = config.train.early_stopping;
-  if (stopping && stopping->restore_best) policy.best = stopping->monitor;
-  policy.larger_is_better = stopping && policy.best == stopping->monitor ? stopping->larger_is_better : !policy.best.ends_with("loss");
-  return policy;
-}
 
 }  // namespace
 
@@ -204,6 +205,17 @@ void TrainingRun::resume() {
   callbacks_.note(fmt::format("resume: from step {} of {} ({})", format_count(state_.step), format_count(loop_.total_steps()), path));
 }
 
+/// A run that stopped early has steps left, but no wish to take them. Collective.
+bool TrainingRun::is_done() {
+  std::uint8_t done = 0;
+  if (is_root() && !request_.change_trajectory && directory_->earlier()) {
+    const RunRecord& earlier = *directory_->earlier();
+    done = earlier.phase == RunPhase::done && earlier.step == state_.step && earlier.total_steps == loop_.total_steps();
+  }
+  ranks_.broadcast(&done, 1, 0);
+  return done != 0;
+}
+
 CheckpointMeta TrainingRun::meta(const TrainingLoop::Metrics& metrics) const {
   return {.step = state_.step, .epoch = state_.epoch, .created_by = version_line(), .fingerprint = engine_.backend->describe(),
           .run_file = resolved_run_text(config_), .metrics = metrics};
@@ -211,7 +223,6 @@ CheckpointMeta TrainingRun::meta(const TrainingLoop::Metrics& metrics) const {
 
 /// Gathering is collective; rank 0 alone writes, behind training.
 void TrainingRun::save(const TrainingLoop::Metrics& metrics) {
-  metrics_ = metrics;
   if (is_root()) {
     writer_.save(meta(metrics), gathered());
     record(RunPhase::running);
@@ -261,14 +272,15 @@ TrainingReport TrainingRun::run_loop() {
   state_.callbacks = callbacks_.list();
   if (is_root()) write_resolved_run(paths_, config_);
   describe();
-  record(RunPhase::running);
-  TrainingReport report{.outcome = loop_.run()};
+  const bool done = is_done();
+  if (!done) record(RunPhase::running);
+  TrainingReport report{.outcome = done ? Outcome::finished : loop_.run()};
   agree_on(ranks_, [&] {
     if (is_root()) writer_.wait();
   });
   report.step = state_.step;
   report.digest = state_digest(gathered());
-  report.metrics = metrics_;
+  report.metrics = loop_.metrics();
   if (request_.profile) report.profile = describe_profile(step_.program(), state_.step);
   record(report.outcome == Outcome::finished ? RunPhase::done : RunPhase::stopped);
   callbacks_.end(report.outcome == Outcome::finished ? "done" : "stopped");
