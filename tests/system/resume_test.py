@@ -2,6 +2,7 @@
 import os
 import random
 import signal
+import time
 import unittest
 
 import job
@@ -42,14 +43,27 @@ class ResumeTest(job.SystemTest):
     def test_kill_in_bf16_and_resume_on_one_rank(self):
         self.check_kill(*LONG, "run.precision=bf16", first=4, then=0)
 
-    def test_kill_under_plateau_and_early_stopping(self):
+    def use_plateau(self):
         self.write_run_file(('schedule      = { one_cycle = 0.3, divide = 25, momentum = [0.95, 0.85] }',
                              'schedule      = { plateau = "validation.loss", factor = 0.5, patience = 1, cooldown = 1 }\n'
                              'early_stopping = { monitor = "validation.loss", patience = 5, min_delta = 0.002 }'),
                             ("peak = 0.1", "peak = 0.4"))
+
+    def test_kill_under_plateau_and_early_stopping(self):
+        self.use_plateau()
         self.check_kill(*LONG, first=3, then=2)
         rates = [row[4] for row in self.metrics("straight")[1:] if row[2] == "step"]
         self.assertGreater(len(set(rates)), 1, "the plateau never came")
+
+    def test_stopped_in_every_epoch_of_a_plateau(self):
+        self.use_plateau()
+        straight = self.train("straight", *LONG)
+        self.train("parts", *LONG, "train.steps=5")
+        last = int(self.metrics("straight")[-1][0])
+        for ranks, steps in enumerate(range(18, last + 13, 13)):
+            resumed = self.run_well("resume", "parts", f"train.steps={steps}", ranks=ranks % 3)
+        self.assertEqual(resumed.digest(), straight.digest())
+        self.assertEqual(self.metrics("parts"), self.metrics("straight"))
 
     def test_killed_twice_and_started_by_the_same_line(self):
         straight = self.train("straight", *LONG)
@@ -135,6 +149,29 @@ class ResumeTest(job.SystemTest):
         self.run_well(*line, "run.directory=straight", f"train.steps={done + 20}")
         self.assertEqual(self.metrics("stopped"), self.metrics("straight"))
         self.assertEqual(resumed.digest(), self.inspected_digest("straight"))
+
+    def test_mpirun_that_dies_takes_the_ranks_along(self):
+        line = ("train", "run.toml", "train.epochs=4000", "checkpoint.every_steps=10", "--progress=off")
+        running = job.Job(self.folder, [*line, "run.directory=orphan"], 2)
+        self.until(lambda: self.steps_done("orphan") >= 15, running)
+        running.signal(signal.SIGKILL)
+        self.assertEqual(running.wait().code, -signal.SIGKILL)
+        # Ranks without mpirun end by themselves and leave the lock.
+        end = time.monotonic() + 20
+        while self.run_program("status", "orphan").code == 1:
+            self.assertLess(time.monotonic(), end, "the ranks outlive mpirun")
+        self.assertIn("start again: killed", self.status("orphan", 75))
+        steps = f"train.steps={self.steps_done('orphan') + 20}"
+        resumed = self.run_well("resume", "orphan", steps, ranks=3)
+        self.assertEqual(resumed.digest(), self.train("straight", *line[2:4], steps).digest())
+
+    def test_more_epochs_after_the_end(self):
+        self.write_run_file(('schedule      = { one_cycle = 0.3, divide = 25, momentum = [0.95, 0.85] }', 'schedule      = "constant"'))
+        straight = self.train("straight", "train.epochs=5")
+        self.train("longer", "train.epochs=2", ranks=2)
+        resumed = self.run_well("resume", "longer", "train.epochs=5", ranks=3)
+        self.assertEqual(resumed.digest(), straight.digest())
+        self.assertEqual(self.metrics("longer"), self.metrics("straight"))
 
     def test_one_rank_that_dies_takes_the_job_along(self):
         straight = self.train("straight", *LONG)
