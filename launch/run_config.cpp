@@ -37,10 +37,9 @@ CheckpointOptions read_checkpoint(Section& in, const DataOptions& data, const st
   return checkpoint;
 }
 
-EvaluateOptions read_evaluate(Section& in, const DataOptions& data) {
+EvaluateOptions read_evaluate(Section& in) {
   EvaluateOptions evaluate;
   evaluate.every_epochs = in.integer("every_epochs", 1, {.least = 1, .most = kMostCount});
-  evaluate.global_batch = in.integer("global_batch", data.global_batch, {.least = 1, .most = std::int64_t{1} << 31});
   in.finish();
   return evaluate;
 }
@@ -95,7 +94,7 @@ RunConfig read_run_config(const Value& root, const std::string& path) {
   config.data = read_data(data, std::filesystem::path(path).parent_path().string());
   config.train = read_train(train, config.data);
   config.checkpoint = read_checkpoint(checkpoint, config.data, config.train.metrics);
-  config.evaluate = read_evaluate(evaluate, config.data);
+  config.evaluate = read_evaluate(evaluate);
   config.model = model;
   const std::pair<const char*, const Section*> sections[] = {
       {"run", &run}, {"checkpoint", &checkpoint}, {"data", &data}, {"train", &train}, {"evaluate", &evaluate}};

@@ -49,7 +49,7 @@ struct EarlyStoppingOptions {
 struct LogOptions {
   std::int64_t every_steps = 50;
   bool tensorboard = true;
-  std::string progress = "auto";  ///< "auto", "bar", "lines", "none"
+  std::string progress = "auto";  ///< as --progress, which goes before it
 };
 
 /// `[train]`
@@ -68,7 +68,6 @@ struct TrainOptions {
 /// `[evaluate]`
 struct EvaluateOptions {
   std::int64_t every_epochs = 1;
-  std::int64_t global_batch = 0;  ///< by default that of training
 };
 
 /// Everything a run file says, checked. Plug-ins and `[model]` stay values: their owners read them.

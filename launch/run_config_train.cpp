@@ -118,7 +118,7 @@ LogOptions read_log(Section& in) {
   LogOptions result;
   result.every_steps = log.integer("every_steps", result.every_steps, {.least = 1, .most = kMostCount});
   result.tensorboard = log.boolean("tensorboard", result.tensorboard);
-  result.progress = log.choice("progress", {"auto", "bar", "lines", "none"}, result.progress);
+  result.progress = log.choice("progress", {"auto", "bar", "plain", "json", "off"}, result.progress);
   log.finish();
   in.replace("log", log.resolved());
   return result;

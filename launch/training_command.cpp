@@ -40,9 +40,11 @@ std::vector<OptionSpec> training_options() {
 int run_training_command(const Arguments& arguments, CommandContext& context, const std::function<RunConfig()>& read_config, bool resume) {
   context.world = open_world();
   Communicator& ranks = *context.world;
-  TrainingRequest request{.resume = resume, .change_trajectory = arguments.has("change-trajectory"), .progress = arguments.value("progress", "auto"), .profile = arguments.has("profile"), .stop_requested = stop_requested};
+  TrainingRequest request{.resume = resume, .change_trajectory = arguments.has("change-trajectory"), .profile = arguments.has("profile"),
+                          .stop_requested = stop_requested};
   request.overrides = join(std::span(arguments.positional()).subspan(1), " ");
   agree_on(ranks, [&] { request.config = read_config(); });
+  request.progress = arguments.value("progress", request.config.train.log.progress);
   install_signal_handlers();
   const TrainingReport report = run_training(request, ranks, context.out);
   if (ranks.rank() == 0 && request.progress != "off" && request.progress != "json") {

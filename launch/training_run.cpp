@@ -96,6 +96,7 @@ class TrainingRun {
   void restore_best();
   TrainingReport run_loop();
   void describe();
+  void test(TrainingLoop::Metrics& metrics);
   void record(RunPhase phase, int code = 0, const std::string& message = "");
   CheckpointMeta meta(const TrainingLoop::Metrics& metrics) const;
   VisitState gathered();
@@ -265,6 +266,15 @@ TrainingReport TrainingRun::run() {
   }
 }
 
+/// The test set is seen once, at the end, by the weights that the run leaves.
+void TrainingRun::test(TrainingLoop::Metrics& metrics) {
+  if (config_.data.test.empty()) return;
+  const Dataset dataset = Dataset::load(config_.data, config_.data.test, data_.train.scalers());
+  const auto loader = evaluation_loader(dataset, *plan_, engine_.share);
+  Evaluator evaluator(plan_, *engine_.backend, engine_.mode, engine_.share, *engine_.statistics);
+  for (const auto& [name, value] : evaluator.run(*loader, store_.view(), store_.states())) metrics["test." + name] = value;
+}
+
 TrainingReport TrainingRun::run_loop() {
   state_.callbacks = callbacks_.list();
   resume();
@@ -272,6 +282,7 @@ TrainingReport TrainingRun::run_loop() {
   state_.callbacks = callbacks_.list();
   if (is_root()) write_resolved_run(paths_, config_);
   describe();
+  const std::int64_t first_step = state_.step;
   const bool done = is_done();
   if (!done) record(RunPhase::running);
   TrainingReport report{.outcome = done ? Outcome::finished : loop_.run()};
@@ -281,7 +292,8 @@ TrainingReport TrainingRun::run_loop() {
   report.step = state_.step;
   report.digest = state_digest(gathered());
   report.metrics = loop_.metrics();
-  if (request_.profile) report.profile = describe_profile(step_.program(), state_.step);
+  if (report.outcome == Outcome::finished) test(report.metrics);
+  if (request_.profile) report.profile = describe_profile(step_.program(), state_.step - first_step);
   record(report.outcome == Outcome::finished ? RunPhase::done : RunPhase::stopped);
   callbacks_.end(report.outcome == Outcome::finished ? "done" : "stopped");
   return report;

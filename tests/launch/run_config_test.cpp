@@ -57,7 +57,6 @@ TEST(RunConfigTest, DefaultsAreFilledIn) {
   EXPECT_EQ(config.train.metrics[0].describe(), "\"accuracy\"");
   EXPECT_EQ(config.train.log.every_steps, 50);
   EXPECT_EQ(config.evaluate.every_epochs, 1);
-  EXPECT_EQ(config.evaluate.global_batch, 256);
 }
 
 TEST(RunConfigTest, EverythingCanBeSet) {
@@ -65,9 +64,9 @@ TEST(RunConfigTest, EverythingCanBeSet) {
       "epochs = 4\nsteps = 90\nmax_time = \"1h30m\"\noptimizer = { sgd = \"nesterov\" }\nclip = { global_norm = 1.0 }\nmetrics = []\n"
       "learning_rate = { peak = 0.2, at_batch = 64, scale = \"sqrt\" }\nschedule = { one_cycle = 0.3 }\n"
       "early_stopping = { monitor = \"validation.loss\", patience = 2, min_delta = 0.1, mode = \"max\", restore_best = false }\n"
-      "log = { every_steps = 7, tensorboard = false, progress = \"lines\" }\n",
+      "log = { every_steps = 7, tensorboard = false, progress = \"plain\" }\n",
       "[run]\ndirectory = \"d\"\nseed = 5\nmode = \"fast\"\nlanes = 8\nthreads = \"auto\"\nprecision = \"bf16\"\nif_exists = \"resume\"\n"
-      "[checkpoint]\nevery_steps = 10\nkeep = 1\nbest = \"validation.loss\"\n[evaluate]\nevery_epochs = 2\nglobal_batch = 512\n",
+      "[checkpoint]\nevery_steps = 10\nkeep = 1\nbest = \"validation.loss\"\n[evaluate]\nevery_epochs = 2\n",
       "shuffle = false\nmemory = \"8 GiB\"\n"));
   EXPECT_EQ(config.run.directory, "d");
   EXPECT_EQ(config.run.seed, 5);
@@ -91,8 +90,7 @@ TEST(RunConfigTest, EverythingCanBeSet) {
   EXPECT_TRUE(config.train.early_stopping->larger_is_better);
   EXPECT_FALSE(config.train.early_stopping->restore_best);
   EXPECT_EQ(config.train.log.every_steps, 7);
-  EXPECT_EQ(config.train.log.progress, "lines");
-  EXPECT_EQ(config.evaluate.global_batch, 512);
+  EXPECT_EQ(config.train.log.progress, "plain");
 }
 
 TEST(RunConfigTest, TheRateFollowsTheBatch) {
@@ -121,7 +119,7 @@ TEST(RunConfigTest, UnknownKeysNameTheNearest) {
   EXPECT_EQ(read_error(run_text(kTrain, "[checkpoint]\nkep = 1\n")),
             "run.toml:2:1: [checkpoint]: unknown key \"kep\"; did you mean \"keep\"?");
   EXPECT_EQ(read_error(run_text(kTrain, "[evaluate]\nbatch = 1\n")),
-            "run.toml:2:1: [evaluate]: unknown key \"batch\"; did you mean \"global_batch\"?");
+            "run.toml:2:1: [evaluate]: unknown key \"batch\"; known: every_epochs");
   EXPECT_EQ(train_error(kTrain + "clipp = 1\n"), "run.toml:12:1: [train]: unknown key \"clipp\"; did you mean \"clip\"?");
   EXPECT_EQ(train_error(kTrain + "log = { every = 1 }\n"),
             "run.toml:12:9: [train] log: unknown key \"every\"; did you mean \"every_steps\"?");
@@ -199,8 +197,8 @@ TEST(RunConfigTest, TheFashionMnistRecipeIsRead) {
   EXPECT_EQ(config.run.directory, "runs/fashion_mnist");
   EXPECT_EQ(config.checkpoint.best, "validation.accuracy");
   EXPECT_EQ(config.data.folder, LOCKSTEP_SOURCE_DIR "/examples/fashion_mnist");
-  EXPECT_EQ(config.data.augment.size(), 2u);
-  EXPECT_EQ(config.train.epochs, 12);
+  EXPECT_EQ(config.data.augment.size(), 1u);
+  EXPECT_EQ(config.train.epochs, 10);
 }
 
 }  // namespace
