@@ -73,6 +73,8 @@ void CheckpointStore::update_best(const CheckpointMeta& meta, const std::string&
   if (better) commit_text(path_of("best"), fmt::format("{}\n{} {}\n", name, policy_.best, value), calls_);
 }
 
+void CheckpointStore::finish_save(const FoundCheckpoint& found) { update_best(found.checkpoint.meta, file_name(found.checkpoint.meta.step)); }
+
 std::optional<std::string> CheckpointStore::best_path() const {
   const auto best = read_best();
   if (!best) return {};

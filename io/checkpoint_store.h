@@ -40,6 +40,8 @@ class CheckpointStore {
   /// The newest that verifies, read; none where there is no checkpoint. Where there are some and none verifies:
   /// `content` error with every reason.
   std::optional<FoundCheckpoint> find_latest() const;
+  /// Does what a kill between a checkpoint and `best` left undone. For the one that goes on from `found`.
+  void finish_save(const FoundCheckpoint& found);
   /// The best so far by the policy's metric, or by whatever it was where the policy names none, if its file is there.
   std::optional<std::string> best_path() const;
   /// Every checkpoint's path by step, unverified.

@@ -79,6 +79,20 @@ TEST(CheckpointStoreTest, SmallerCanBeBetterAndSurvivesARestart) {
   EXPECT_EQ(store.best_path(), directory / "step-00000002.h5");
 }
 
+TEST(CheckpointStoreTest, AKillBeforeBestWasWrittenIsMadeGood) {
+  TemporaryDirectory directory;
+  CheckpointStore store(directory.path().string(), {.best = "validation.accuracy"});
+  store.save(at_step(1, 0.1), state_of(1));
+  const std::string before = read_text(directory / "best", 1000);
+  store.save(at_step(2, 0.7), state_of(1));
+  commit_text(directory / "best", before);
+  EXPECT_EQ(store.best_path(), directory / "step-00000001.h5");
+  store.finish_save(*store.find_latest());
+  EXPECT_EQ(store.best_path(), directory / "step-00000002.h5");
+  EXPECT_EQ(CheckpointStore(directory.path().string()).best_path(), directory / "step-00000002.h5") << "whoever knows no metric";
+  EXPECT_FALSE(CheckpointStore(directory.path().string(), {.best = "validation.loss"}).best_path());
+}
+
 TEST(CheckpointStoreTest, ADamagedNewestFallsBackAndSaysSo) {
   TemporaryDirectory directory;
   CheckpointStore store(directory.path().string());
