@@ -16,7 +16,9 @@ Outcome TrainingLoop::run() {
   RunState& state = parts_.state;
   const auto begin = Clock::now();
   const std::int64_t last = settings_.stop_at_step > 0 ? std::min(settings_.stop_at_step, total_steps()) : total_steps();
-  for (Callback* callback : state.callbacks) callback->on_run_begin();
+  LoopRequest at_once;
+  for (Callback* callback : state.callbacks) callback->on_run_begin(at_once);
+  if (at_once.stop) return Outcome::finished;
   while (state.step < last) {
     const auto start = Clock::now();
     const BatchPosition at = position();

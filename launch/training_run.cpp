@@ -91,7 +91,6 @@ class TrainingRun {
   bool is_root() const { return ranks_.rank() == 0; }
   void open_directory();
   void resume();
-  bool is_done();
   void save(const TrainingLoop::Metrics& metrics);
   void restore_best();
   TrainingReport run_loop();
@@ -193,7 +192,9 @@ void TrainingRun::resume() {
   agree_on(ranks_, [&] {
     if (!is_root() || !resume_) return;
     const auto found = checkpoints_.find_latest();
-    if (found) path = found->path, note = found->note;
+    if (!found) return;
+    checkpoints_.finish_save(*found);
+    path = found->path, note = found->note;
   });
   path = broadcast_text(ranks_, path);
   if (path.empty()) return;
@@ -204,17 +205,6 @@ void TrainingRun::resume() {
   if (about.fingerprint != engine_.backend->describe())
     callbacks_.note(fmt::format("resume: saved on \"{}\", now on \"{}\": equal to rounding, not in bits", about.fingerprint, engine_.backend->describe()));
   callbacks_.note(fmt::format("resume: from step {} of {} ({})", format_count(state_.step), format_count(loop_.total_steps()), path));
-}
-
-/// A run that stopped early has steps left, but no wish to take them. Collective.
-bool TrainingRun::is_done() {
-  std::uint8_t done = 0;
-  if (is_root() && !request_.change_trajectory && directory_->earlier()) {
-    const RunRecord& earlier = *directory_->earlier();
-    done = earlier.phase == RunPhase::done && earlier.step == state_.step && earlier.total_steps == loop_.total_steps();
-  }
-  ranks_.broadcast(&done, 1, 0);
-  return done != 0;
 }
 
 CheckpointMeta TrainingRun::meta(const TrainingLoop::Metrics& metrics) const {
@@ -283,9 +273,8 @@ TrainingReport TrainingRun::run_loop() {
   if (is_root()) write_resolved_run(paths_, config_);
   describe();
   const std::int64_t first_step = state_.step;
-  const bool done = is_done();
-  if (!done) record(RunPhase::running);
-  TrainingReport report{.outcome = done ? Outcome::finished : loop_.run()};
+  record(RunPhase::running);
+  TrainingReport report{.outcome = loop_.run()};
   agree_on(ranks_, [&] {
     if (is_root()) writer_.wait();
   });

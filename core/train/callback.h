@@ -41,7 +41,8 @@ struct LoopRequest {
 class Callback {
  public:
   virtual ~Callback() = default;
-  virtual void on_run_begin() {}
+  /// Before the first step of this call, with the state in place: a stop here takes no step.
+  virtual void on_run_begin(LoopRequest&) {}
   virtual void on_step_end(const StepInfo&, LoopRequest&) {}
   virtual void on_epoch_end(const EpochInfo&, LoopRequest&) {}
   virtual void on_run_end(std::string_view outcome) { (void)outcome; }

@@ -56,6 +56,8 @@ void EarlyStopping::on_epoch_end(const EpochInfo& info, LoopRequest& request) {
   if (ends && options_.restore_best && best_epoch_ >= 0 && best_epoch_ != info.epoch) request.restore_best = true;
 }
 
+void EarlyStopping::on_run_begin(LoopRequest& request) { request.stop |= waited_ > 0 && waited_ >= options_.patience; }
+
 void EarlyStopping::visit(StateVisitor& visitor) {
   const StatePart part(visitor, "early_stopping");
   visitor.real("best", best_);

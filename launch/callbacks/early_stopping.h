@@ -28,6 +28,8 @@ class EarlyStopping : public Callback {
   /// An epoch whose set was not evaluated does not count. `run_file` error that lists the known metrics where the set was, and the
   /// monitored one is not among them.
   void on_epoch_end(const EpochInfo& info, LoopRequest& request) override;
+  /// A run that stopped early and is resumed stays where it is.
+  void on_run_begin(LoopRequest& request) override;
   void visit(StateVisitor& visitor) override;
 
   double best() const { return best_; }

@@ -42,6 +42,12 @@ class BestTest(job.SystemTest):
         # It has ended: a line that is repeated trains no more.
         self.assertEqual(self.run_well("resume", "run").digest(), stopped.digest())
         self.assertEqual(self.losses("run"), losses)
+        # Nor does one that was killed after its last checkpoint, and before it said that it is done.
+        state = self.folder / "run" / "state.json"
+        state.write_text(state.read_text().replace('"done"', '"running"'))
+        self.assertEqual(self.run_program("status", "run").code, 75)
+        self.assertEqual(self.run_well("resume", "run", ranks=2).digest(), stopped.digest())
+        self.assertEqual(self.metrics("part"), self.metrics("run"))
 
     def test_epochs_without_evaluation_do_not_count(self):
         self.write_run_file(RATE, STOPPING)

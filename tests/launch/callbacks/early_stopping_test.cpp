@@ -84,6 +84,20 @@ TEST(EarlyStoppingTest, RemembersOverARestart) {
   EXPECT_TRUE(show(second, 2, 5).stop);
 }
 
+TEST(EarlyStoppingTest, AResumedRunThatHadStoppedTakesNoStep) {
+  EarlyStopping stopping({.patience = 1});
+  const auto begins_stopped = [&] {
+    LoopRequest request;
+    stopping.on_run_begin(request);
+    return request.stop;
+  };
+  EXPECT_FALSE(begins_stopped());
+  show(stopping, 0, 3);
+  EXPECT_FALSE(begins_stopped());
+  EXPECT_TRUE(show(stopping, 1, 4).stop);
+  EXPECT_TRUE(begins_stopped());
+}
+
 TEST(EarlyStoppingTest, AnUnknownMetricAndBadOptionsAreRunFileErrors) {
   EarlyStopping stopping({.monitor = "validation.lss"});
   try {
