@@ -169,7 +169,7 @@ TEST_F(ConvertTest, FashionMnistTakesBothSplitsAndTheTrainingSetsScaler) {
 }
 
 TEST(FashionMnistTest, ThePackageHasTheKnownPixels) {
-  if (!fs::exists("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")) GTEST_SKIP() << "dataset-fashion-mnist is not installed";
+  ASSERT_TRUE(fs::exists("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")) << "launch/test.sh installs dataset-fashion-mnist";
   const TemporaryDirectory folder;
   const ConvertReport report = convert_file("fashion-mnist", {}, folder / "f.h5");
   EXPECT_EQ(report.datasets[0].spec, (TensorSpec{Shape{60000, 28, 28, 1}, Dtype::u8}));
