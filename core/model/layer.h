@@ -78,7 +78,7 @@ class Loss : public Layer {
   static constexpr std::string_view kPlugInKind = "loss";
 };
 
-/// A metric: `evaluate` phases alone; statistic 0 is reduced by the trainer. Inputs: the prediction, then the target.
+/// A metric: `evaluate` phases alone, the reduce of statistic 0 among them. Inputs: the prediction, then the target.
 class Metric : public Layer {
  public:
   static constexpr std::string_view kPlugInKind = "metric";
