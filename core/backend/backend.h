@@ -5,9 +5,16 @@
 #include <string>
 
 #include "core/backend/kernel.h"
+#include "core/device/device.h"
 #include "core/base/registry.h"
 
 namespace lockstep {
+
+/// How a program's work is ordered on a device.
+enum class WorkOrder : std::uint8_t {
+  by_lane,         ///< worker threads take lane after lane through all instructions of a segment: caches
+  by_instruction,  ///< instruction after instruction, each over as many lanes as one call takes: one wide device
+};
 
 /// A device that runs kernels: the CPU's threads, or one GPU. A rank has one.
 class Backend {
@@ -22,6 +29,10 @@ class Backend {
   virtual std::string describe() const = 0;
   /// Whether bf16 is multiplied natively, so that `precision = "auto"` takes it.
   virtual bool native_bf16() const = 0;
+
+  /// The memory that its kernels work in. Lives as long as the backend.
+  virtual Device& device() = 0;
+  virtual WorkOrder order() const = 0;
 
   /// `run_file` error `op: no cpu kernel in this build` when there is none.
   virtual std::unique_ptr<Kernel> make(const OpSpec& spec) const = 0;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/backend/engine_ops.h"
 #include "core/backend/kernel.h"
 #include "core/model/graph.h"
 #include "core/model/lane_tree.h"
@@ -31,12 +32,6 @@ struct PlanParameter {
   std::int64_t offset = 0;  ///< elements into every arena; a multiple of 16
   int uses = 1;             ///< layers that share it
   int bucket = 0;
-};
-
-/// A run of arena elements inside one tensor: the unit of norms, parameter groups and shards.
-struct Block {
-  std::int64_t offset = 0, elements = 0;
-  int parameter = -1;
 };
 
 /// A run of the gradient arena that is reduced at once.

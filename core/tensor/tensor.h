@@ -52,6 +52,8 @@ class HostBuffer {
 
   std::byte* data() const { return memory_.get(); }
   std::size_t bytes() const { return bytes_; }
+  /// Hands the memory to the caller, who frees it by std::free.
+  std::byte* give_up() { return memory_.release(); }
 
  private:
   struct Free {

@@ -17,12 +17,29 @@ struct BatchPosition {
   bool operator==(const BatchPosition&) const = default;
 };
 
+/// How an image moves on its way to the model. Applied to the stored pixel: output (h, w) shows input (h', w') with
+/// h' = (flip_vertical ? height - 1 - h : h) - dy and likewise w'; what lies outside is black, a stored 0.
+struct PixelMove {
+  std::int32_t dy = 0, dx = 0;
+  std::int32_t flip_vertical = 0, flip_horizontal = 0;
+};
+
+/// A field as it is stored, for a device that prepares its input itself by "input.prepare": a quarter of the bytes travel, and
+/// no host thread scales pixels. y = x * scale[c] + offset[c], after the move.
+struct StoredRows {
+  ConstTensorView rows;                ///< u8 [capacity, ...], channels last
+  const PixelMove* moves = nullptr;    ///< one a row; null where nothing moves
+  std::vector<float> scale, offset;    ///< by channel, or one for all
+};
+
 /// This rank's rows of a batch: the batch positions [first_row, first_row + rows).
 struct BatchSlot {
   BatchPosition position;
   std::int64_t first_row = 0;
   std::int64_t rows = 0;
   std::vector<ConstTensorView> inputs;  ///< one per field, [capacity, ...]; the first `rows` rows are set
+  /// By field where the source was asked for stored rows (empty otherwise); a field whose `rows.data` is null is in `inputs`.
+  std::vector<StoredRows> stored;
 };
 
 /// One named input of the model, as a source delivers it (one sample).

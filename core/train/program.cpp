@@ -47,7 +47,7 @@ void Program::Impl::pack(ParameterView view) {
   if (packed_version == view.version) return;
   backend.parallel(static_cast<int>(packed.size()), [&](int task, int) {
     PackedParameter& item = packed[static_cast<std::size_t>(task)];
-    item.kernel->pack(item.read, view.arena + plan->parameters[static_cast<std::size_t>(item.parameter)].offset, item.memory.data());
+    item.kernel->pack(item.read, view.arena + plan->parameters[static_cast<std::size_t>(item.parameter)].offset, item.memory.data(), {});
   });
   packed_version = view.version;
 }

@@ -23,7 +23,7 @@ void Program::Impl::gradient_written(const BoundInstruction& bound, std::size_t 
   float* from = reinterpret_cast<float*>(shared_slot[static_cast<std::size_t>(worker)].data());
   if (bound.kernel->slot_elements(static_cast<int>(write)) > 0) {
     float* plain = reinterpret_cast<float*>(shared_plain[static_cast<std::size_t>(worker)].data());
-    bound.kernel->unpack(static_cast<int>(write), from, plain);
+    bound.kernel->unpack(static_cast<int>(write), from, plain, {});
     from = plain;
   }
   float* lane = path.fold->slot(worker, tile);
@@ -60,7 +60,7 @@ void Program::Impl::finish_gradients(int segment) {
     for (std::size_t n = 0; n < node_spans.size(); ++n) {
       float* target = (n == 0 ? gradients : reinterpret_cast<float*>(node_arenas[n - 1].data())) + plan->parameters[p].offset;
       if (path.unpacker)
-        path.unpacker->unpack(path.unpack_write, path.fold->sum(n), target);
+        path.unpacker->unpack(path.unpack_write, path.fold->sum(n), target, {});
       else
         std::memcpy(target, path.fold->sum(n), static_cast<std::size_t>(plan->parameters[p].spec.shape.elements()) * sizeof(float));
     }

@@ -212,7 +212,7 @@ void LayerCase::finish(const Phase& phase, Bound& bound) {
     if (bound.kernel->slot_elements(static_cast<int>(i)) == 0)
       std::memcpy(plain.data(), bound.sums[i].data(), plain.bytes());
     else
-      bound.kernel->unpack(static_cast<int>(i), bound.sums[i].data(), reinterpret_cast<float*>(plain.data()));
+      bound.kernel->unpack(static_cast<int>(i), bound.sums[i].data(), reinterpret_cast<float*>(plain.data()), {});
     EXPECT_TRUE(plain.intact()) << phase.op << " unpacks outside its gradient";
   }
 }

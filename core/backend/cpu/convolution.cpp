@@ -235,7 +235,7 @@ std::size_t Convolution::packed_bytes(int read) const {
   return pass_ != ConvolutionPass::backward_weights && read == 1 ? weights_.get_size() : 0;
 }
 
-void Convolution::pack(int read, const float* plain, std::byte* packed) const {
+void Convolution::pack(int read, const float* plain, std::byte* packed, StreamView) const {
   require(packed_bytes(read) > 0, "{}: operand {} is not packed", where_, read);
   reorder_.run(plain, packed);
 }
@@ -244,7 +244,7 @@ std::int64_t Convolution::slot_elements(int write) const {
   return pass_ == ConvolutionPass::backward_weights && write == 0 ? static_cast<std::int64_t>(weights_.get_size() / sizeof(float)) : 0;
 }
 
-void Convolution::unpack(int write, const float* slot, float* plain) const {
+void Convolution::unpack(int write, const float* slot, float* plain, StreamView) const {
   require(slot_elements(write) > 0, "{}: operand {} is not packed", where_, write);
   reorder_.run(slot, plain);
 }

@@ -43,9 +43,9 @@ class Convolution : public Kernel {
   std::size_t workspace_bytes() const override;
   std::string implementation() const override { return implementation_; }
   std::size_t packed_bytes(int read) const override;
-  void pack(int read, const float* plain, std::byte* packed) const override;
+  void pack(int read, const float* plain, std::byte* packed, StreamView stream) const override;
   std::int64_t slot_elements(int write) const override;
-  void unpack(int write, const float* slot, float* plain) const override;
+  void unpack(int write, const float* slot, float* plain, StreamView stream) const override;
 
  private:
   struct Made;

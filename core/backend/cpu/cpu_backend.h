@@ -21,6 +21,8 @@ class CpuBackend : public Backend {
   std::string describe() const override;
   /// True with AMX alone: AVX512-BF16 without it multiplies at half the rate of f32.
   bool native_bf16() const override;
+  Device& device() override { return host_device(); }
+  WorkOrder order() const override { return WorkOrder::by_lane; }
   std::unique_ptr<Kernel> make(const OpSpec& spec) const override;
   int workers() const override { return pool_.threads(); }
   void parallel(int tasks, const std::function<void(int task, int worker)>& body) override { pool_.run(tasks, body); }

@@ -76,7 +76,7 @@ struct Bench {
     const std::size_t bytes = whole ? kernel->packed_bytes(static_cast<int>(i)) : 0;
     if (!bytes) return plain;
     HostBuffer packed(bytes);
-    kernel->pack(static_cast<int>(i), reinterpret_cast<const float*>(plain.data()), packed.data());
+    kernel->pack(static_cast<int>(i), reinterpret_cast<const float*>(plain.data()), packed.data(), {});
     return packed;
   }
 
@@ -192,9 +192,9 @@ TEST(ConvolutionTest, UnpackingTwiceASlotIsTwiceThePlainGradient) {
   const auto elements = static_cast<std::size_t>(bench.kernel->slot_elements(0));
   std::vector<float> once(24 * 40 * 9), twice(once.size());
   auto* slot = reinterpret_cast<float*>(bench.writes[0].data());
-  bench.kernel->unpack(0, slot, once.data());
+  bench.kernel->unpack(0, slot, once.data(), {});
   for (std::size_t i = 0; i < elements; ++i) slot[i] += slot[i];
-  bench.kernel->unpack(0, slot, twice.data());
+  bench.kernel->unpack(0, slot, twice.data(), {});
   for (std::size_t i = 0; i < once.size(); ++i) ASSERT_EQ(twice[i], 2 * once[i]);
 }
 

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "core/base/formula.h"
+
+namespace lockstep {
+
+/// IEEE 754 binary16. Conversion rounds to nearest even, beyond 65504 to infinity; a NaN stays a NaN.
+struct Float16 {
+  std::uint16_t bits;
+};
+
+LOCKSTEP_FORMULA inline float to_float(Float16 value) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16, rest = value.bits & 0x7FFFu;
+  // Scaling by 2^112 moves the exponent's bias; subnormal numbers come out normal.
+  const float magnitude = std::bit_cast<float>(rest << 13) * 0x1p112f;
+  const std::uint32_t bits = rest >= 0x7C00u ? (rest << 13) | 0x7F800000u : std::bit_cast<std::uint32_t>(magnitude);
+  return std::bit_cast<float>(bits | sign);
+}
+
+LOCKSTEP_FORMULA inline Float16 to_float16(float value) {
+  const std::uint32_t u = std::bit_cast<std::uint32_t>(value), sign = (u >> 16) & 0x8000u, magnitude = u & 0x7FFFFFFFu;
+  std::uint32_t half;
+  if (magnitude > 0x7F800000u) {
+    half = 0x7E00u;
+  } else if (magnitude >= 0x477FF000u) {
+    half = 0x7C00u;
+  } else if (magnitude < 0x38800000u) {
+    // Below 2^-14: adding 0.5 lets the hardware round to the subnormals' unit, 2^-24.
+    half = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3F000000u;
+  } else {
+    half = (magnitude - 0x38000000u + 0xFFFu + ((magnitude >> 13) & 1u)) >> 13;
+  }
+  return {static_cast<std::uint16_t>(half | sign)};
+}
+
+LOCKSTEP_FORMULA inline void store(Float16& target, float value) { target = to_float16(value); }
+
+}  // namespace lockstep
