@@ -9,8 +9,9 @@
 ///   "gradient.zero"  rows. writes y: y = 0.
 ///   "copy"           rows. reads x, writes y (overwrite or accumulate).
 ///
-///   "input.prepare"  rows. reads [0] u8 row, [1] PixelMove of the row (or null), [2] scale, [3] offset (f32 by channel, whole);
-///                    writes [0] the field in the model's dtype. See StoredRows in core/train/batch_source.h.
+///   "input.prepare"  rows. reads [0] u8 row, [1] PixelMove of the row (or null), [2] scale, [3] offset (whole, f32 by channel,
+///                    or one for all); writes [0] the field in the model's dtype: see pixel_move.h. Images [h, w, c]; rows of another
+///                    rank do not move, and their last axis has the channels.
 ///
 ///   "fold.add_f32", "fold.add", "fold.moments"   once.
 ///       reads  [0] items: item i begins at element i * stride (attribute "stride"); one item a node

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/backend/pixel_move.h"
 #include "core/tensor/tensor.h"
 
 namespace lockstep {
@@ -17,15 +18,8 @@ struct BatchPosition {
   bool operator==(const BatchPosition&) const = default;
 };
 
-/// How an image moves on its way to the model. Applied to the stored pixel: output (h, w) shows input (h', w') with
-/// h' = (flip_vertical ? height - 1 - h : h) - dy and likewise w'; what lies outside is black, a stored 0.
-struct PixelMove {
-  std::int32_t dy = 0, dx = 0;
-  std::int32_t flip_vertical = 0, flip_horizontal = 0;
-};
-
 /// A field as it is stored, for a device that prepares its input itself by "input.prepare": a quarter of the bytes travel, and
-/// no host thread scales pixels. y = x * scale[c] + offset[c], after the move.
+/// no host thread scales pixels. y = (x + offset[c]) * scale[c], after the move: scaled_pixel.
 struct StoredRows {
   ConstTensorView rows;                ///< u8 [capacity, ...], channels last
   const PixelMove* moves = nullptr;    ///< one a row; null where nothing moves
