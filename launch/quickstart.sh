@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 . launch/set_up.sh
 
 install_packages "${lockstep_packages[@]}"
+fetch_cudnn_frontend
 configure_and_build build lockstep_program lockstep_mpi -- -DLOCKSTEP_TESTS=OFF
 mpi_environment
 

@@ -38,6 +38,31 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# Where there is an nvcc: the headers of cudnn-frontend, once, from the wheel of their maker. Only headers are unpacked.
+# Without them all but CUDA is built.
+fetch_cudnn_frontend() {
+  local home=.dependencies/cudnn-frontend version=1.32.0
+  command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || return 0
+  [ "$(cat "$home/version" 2>/dev/null)" = "$version" ] && return 0
+  python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip || return 0
+  echo "cudnn-frontend: fetching the headers of $version"
+  rm -rf "$home"
+  mkdir -p "$home"
+  # One wheel for everybody, whatever the host's Python: the headers are the same, the checksum is known.
+  echo "nvidia-cudnn-frontend==$version --hash=sha256:c6006556017a4d1c914c52a556c71b1267f2d6a0500f742e7b4edef539878df0" >"$home/wanted"
+  if python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --python-version 3.11 \
+    --implementation cp --platform manylinux_2_28_x86_64 -d "$home" -r "$home/wanted" >"$home/log" 2>&1 &&
+    python3 -c 'import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if name.startswith("include/")])' "$home"/*.whl "$home"; then
+    rm -f "$home"/*.whl "$home/log" "$home/wanted"
+    echo "$version" >"$home/version"
+  else
+    echo "cudnn-frontend: not fetched ($(grep -m1 -i error "$home/log" || echo "no wheel")); building without CUDA" >&2
+    rm -rf "$home"
+  fi
+}
+
 # configure_and_build FOLDER TARGETS... -- CMAKE_OPTIONS...
 configure_and_build() {
   local folder=$1 targets=()

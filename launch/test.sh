@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 . launch/set_up.sh
 
 install_packages "${lockstep_packages[@]}" "${lockstep_test_packages[@]}"
+fetch_cudnn_frontend
 configure_and_build build-tests all
 mpi_environment
 ctest --test-dir build-tests --output-on-failure --no-tests=error -j "$(nproc)" "$@"
