@@ -83,7 +83,8 @@ class DeviceBuffer {
 
  private:
   struct Release {
-    Device* device = nullptr;
+    Release(Device* owner = nullptr) : device(owner) {}  // NOLINT: the deleter of an empty buffer is one too
+    Device* device;
     void operator()(std::byte* memory) const { device->release(memory); }
   };
   std::unique_ptr<std::byte, Release> memory_;
@@ -105,7 +106,8 @@ class StagingBuffer {
 
  private:
   struct Release {
-    Device* device = nullptr;
+    Release(Device* owner = nullptr) : device(owner) {}  // NOLINT: the deleter of an empty buffer is one too
+    Device* device;
     void operator()(std::byte* memory) const { device->release_staging(memory); }
   };
   std::unique_ptr<std::byte, Release> memory_;
