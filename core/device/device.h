@@ -83,7 +83,9 @@ class DeviceBuffer {
 
  private:
   struct Release {
-    Release(Device* owner = nullptr) : device(owner) {}  // NOLINT: the deleter of an empty buffer is one too
+    // Written out: a default argument or initialiser would not be known yet where the buffer's own constructor asks for it.
+    Release() : device(nullptr) {}
+    explicit Release(Device* owner) : device(owner) {}
     Device* device;
     void operator()(std::byte* memory) const { device->release(memory); }
   };
@@ -106,7 +108,8 @@ class StagingBuffer {
 
  private:
   struct Release {
-    Release(Device* owner = nullptr) : device(owner) {}  // NOLINT: the deleter of an empty buffer is one too
+    Release() : device(nullptr) {}
+    explicit Release(Device* owner) : device(owner) {}
     Device* device;
     void operator()(std::byte* memory) const { device->release_staging(memory); }
   };
