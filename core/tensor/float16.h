@@ -14,9 +14,9 @@ struct Float16 {
 
 LOCKSTEP_FORMULA inline float to_float(Float16 value) {
   const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16, rest = value.bits & 0x7FFFu;
-  // Scaling by 2^112 moves the exponent's bias; subnormal numbers come out normal.
-  const float magnitude = std::bit_cast<float>(rest << 13) * 0x1p112f;
-  const std::uint32_t bits = rest >= 0x7C00u ? (rest << 13) | 0x7F800000u : std::bit_cast<std::uint32_t>(magnitude);
+  // Subnormal numbers count units of 2^-24; as an f32's bits they would be lost where subnormals are flushed.
+  const std::uint32_t subnormal = std::bit_cast<std::uint32_t>(static_cast<float>(rest) * 0x1p-24f);
+  const std::uint32_t bits = rest < 0x400u ? subnormal : rest < 0x7C00u ? (rest << 13) + 0x38000000u : (rest << 13) | 0x7F800000u;
   return std::bit_cast<float>(bits | sign);
 }
 
