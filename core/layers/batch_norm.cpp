@@ -58,8 +58,8 @@ class BatchNorm : public Layer {
     if (inputs.size() != expected)
       fail(ErrorKind::run_file, "expected {} input{}, got {}", expected, expected == 1 ? "" : "s", inputs.size());
     if (inputs[0].shape.rank() < 1) fail(ErrorKind::run_file, "expected [..., c], got {}", inputs[0].shape.text());
-    if (inputs[0].dtype != Dtype::f32 && inputs[0].dtype != Dtype::bf16)
-      fail(ErrorKind::run_file, "expected f32 or bf16, got {}", inputs[0].text());
+    if (!is_activation(inputs[0].dtype))
+      fail(ErrorKind::run_file, "expected f32, bf16 or f16, got {}", inputs[0].text());
     if (options_.add && !(inputs[1] == inputs[0]))
       fail(ErrorKind::run_file, "expected two inputs {}, got {}", inputs[0].text(), inputs[1].text());
   }

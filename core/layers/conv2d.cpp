@@ -66,7 +66,7 @@ class Conv2d : public Layer {
     if (inputs.size() != 1) fail(ErrorKind::run_file, "expected one input [h, w, c], got {} inputs", inputs.size());
     const TensorSpec& x = inputs[0];
     if (x.shape.rank() != 3) fail(ErrorKind::run_file, "expected [h, w, c], got {}", x.shape.text());
-    if (x.dtype != Dtype::f32 && x.dtype != Dtype::bf16) fail(ErrorKind::run_file, "expected f32 or bf16, got {}", name_of(x.dtype));
+    if (!is_activation(x.dtype)) fail(ErrorKind::run_file, "expected f32, bf16 or f16, got {}", name_of(x.dtype));
     if (x.shape[2] % groups_ != 0)
       fail(ErrorKind::run_file, "expected channels divisible by groups, got {} channels in {} groups", x.shape[2], groups_);
     if (!same_ && (x.shape[0] < size_[0] || x.shape[1] < size_[1]))

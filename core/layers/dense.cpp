@@ -18,7 +18,7 @@ class Dense : public Layer {
     if (inputs.size() != 1) fail(ErrorKind::run_file, "expected one input [n], got {} inputs", inputs.size());
     const TensorSpec& x = inputs[0];
     if (x.shape.rank() != 1) fail(ErrorKind::run_file, "expected [n], got {}; put \"flatten\" before it", x.shape.text());
-    if (x.dtype != Dtype::f32 && x.dtype != Dtype::bf16) fail(ErrorKind::run_file, "expected f32 or bf16, got {}", name_of(x.dtype));
+    if (!is_activation(x.dtype)) fail(ErrorKind::run_file, "expected f32, bf16 or f16, got {}", name_of(x.dtype));
     const std::int64_t in = x.shape[0];
     LayerSpec spec;
     spec.outputs = {{Shape{units_}, x.dtype}};

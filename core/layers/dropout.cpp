@@ -14,8 +14,8 @@ class Dropout : public Layer {
 
   LayerSpec describe(std::span<const TensorSpec> inputs) const override {
     if (inputs.size() != 1) fail(ErrorKind::run_file, "expected one input, got {}", inputs.size());
-    if (inputs[0].dtype != Dtype::f32 && inputs[0].dtype != Dtype::bf16)
-      fail(ErrorKind::run_file, "expected f32 or bf16, got {}", name_of(inputs[0].dtype));
+    if (!is_activation(inputs[0].dtype))
+      fail(ErrorKind::run_file, "expected f32, bf16 or f16, got {}", name_of(inputs[0].dtype));
     const Attributes attributes{{"rate", rate_}};
     LayerSpec spec;
     spec.outputs = {inputs[0]};

@@ -10,8 +10,8 @@ class Flatten : public Layer {
 
   LayerSpec describe(std::span<const TensorSpec> inputs) const override {
     if (inputs.size() != 1) fail(ErrorKind::run_file, "expected one input, got {}", inputs.size());
-    if (inputs[0].dtype != Dtype::f32 && inputs[0].dtype != Dtype::bf16)
-      fail(ErrorKind::run_file, "expected f32 or bf16, got {}", name_of(inputs[0].dtype));
+    if (!is_activation(inputs[0].dtype))
+      fail(ErrorKind::run_file, "expected f32, bf16 or f16, got {}", name_of(inputs[0].dtype));
     LayerSpec spec;
     spec.outputs = {{Shape{inputs[0].elements()}, inputs[0].dtype}};
     spec.forward = spec.evaluate = {rows_phase("copy", {{Role::input}}, {{Role::output}})};

@@ -12,7 +12,7 @@ class GlobalAveragePool : public Layer {
     if (inputs.size() != 1) fail(ErrorKind::run_file, "expected one input [h, w, c], got {} inputs", inputs.size());
     const TensorSpec& x = inputs[0];
     if (x.shape.rank() != 3) fail(ErrorKind::run_file, "expected [h, w, c], got {}", x.shape.text());
-    if (x.dtype != Dtype::f32 && x.dtype != Dtype::bf16) fail(ErrorKind::run_file, "expected f32 or bf16, got {}", name_of(x.dtype));
+    if (!is_activation(x.dtype)) fail(ErrorKind::run_file, "expected f32, bf16 or f16, got {}", name_of(x.dtype));
     LayerSpec spec;
     spec.outputs = {{Shape{x.shape[2]}, x.dtype}};
     spec.forward = spec.evaluate = {rows_phase("global_average_pool.forward", {{Role::input}}, {{Role::output}})};

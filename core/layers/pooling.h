@@ -28,7 +28,7 @@ struct PoolingWindow {
     if (inputs.size() != 1) fail(ErrorKind::run_file, "expected one input [h, w, c], got {} inputs", inputs.size());
     const TensorSpec& x = inputs[0];
     if (x.shape.rank() != 3) fail(ErrorKind::run_file, "expected [h, w, c], got {}", x.shape.text());
-    if (x.dtype != Dtype::f32 && x.dtype != Dtype::bf16) fail(ErrorKind::run_file, "expected f32 or bf16, got {}", name_of(x.dtype));
+    if (!is_activation(x.dtype)) fail(ErrorKind::run_file, "expected f32, bf16 or f16, got {}", name_of(x.dtype));
     if (!same && (x.shape[0] < size[0] || x.shape[1] < size[1]))
       fail(ErrorKind::run_file, "expected an image of at least [{}, {}] for padding \"valid\", got {}", size[0], size[1], x.shape.text());
     return {Shape{extent(x.shape[0], 0), extent(x.shape[1], 1), x.shape[2]}, x.dtype};

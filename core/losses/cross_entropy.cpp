@@ -27,8 +27,8 @@ class CrossEntropy : public Loss {
   static void check(std::span<const TensorSpec> inputs) {
     if (inputs.size() != 2 && inputs.size() != 3)
       fail(ErrorKind::run_file, "expected logits, labels and optional weights, got {} inputs", inputs.size());
-    if (inputs[0].shape.rank() != 1 || (inputs[0].dtype != Dtype::f32 && inputs[0].dtype != Dtype::bf16))
-      fail(ErrorKind::run_file, "expected logits [k] f32 or bf16, got {}", inputs[0].text());
+    if (inputs[0].shape.rank() != 1 || !is_activation(inputs[0].dtype))
+      fail(ErrorKind::run_file, "expected logits [k] f32, bf16 or f16, got {}", inputs[0].text());
     if (!(inputs[1] == TensorSpec{{}, Dtype::i64})) fail(ErrorKind::run_file, "expected labels [] i64, got {}", inputs[1].text());
     if (inputs.size() == 3 && !(inputs[2] == TensorSpec{{}, Dtype::f32}))
       fail(ErrorKind::run_file, "expected weights [] f32, got {}", inputs[2].text());

@@ -24,8 +24,8 @@ class MeanSquaredError : public Loss {
   static void check(std::span<const TensorSpec> inputs) {
     if (inputs.size() != 2 && inputs.size() != 3)
       fail(ErrorKind::run_file, "expected a prediction, a target and optional weights, got {} inputs", inputs.size());
-    if (inputs[0].dtype != Dtype::f32 && inputs[0].dtype != Dtype::bf16)
-      fail(ErrorKind::run_file, "expected a prediction f32 or bf16, got {}", inputs[0].text());
+    if (!is_activation(inputs[0].dtype))
+      fail(ErrorKind::run_file, "expected a prediction f32, bf16 or f16, got {}", inputs[0].text());
     const bool single = inputs[0].elements() == 1 && inputs[1].elements() == 1;
     if (inputs[1].dtype != Dtype::f32 || !(single || inputs[1].shape == inputs[0].shape))
       fail(ErrorKind::run_file, "expected a target {} f32 like the prediction, got {}", inputs[0].shape.text(), inputs[1].text());

@@ -8,8 +8,8 @@ class Accuracy : public Metric {
  public:
   LayerSpec describe(std::span<const TensorSpec> inputs) const override {
     if (inputs.size() != 2) fail(ErrorKind::run_file, "expected logits and labels, got {} inputs", inputs.size());
-    if (inputs[0].shape.rank() != 1 || (inputs[0].dtype != Dtype::f32 && inputs[0].dtype != Dtype::bf16))
-      fail(ErrorKind::run_file, "expected logits [k] f32 or bf16, got {}", inputs[0].text());
+    if (inputs[0].shape.rank() != 1 || !is_activation(inputs[0].dtype))
+      fail(ErrorKind::run_file, "expected logits [k] f32, bf16 or f16, got {}", inputs[0].text());
     if (!(inputs[1] == TensorSpec{{}, Dtype::i64})) fail(ErrorKind::run_file, "expected labels [] i64, got {}", inputs[1].text());
     LayerSpec spec;
     spec.statistics = {{"accuracy", 2}};

@@ -10,8 +10,8 @@ class MeanAbsoluteError : public Metric {
 
   LayerSpec describe(std::span<const TensorSpec> inputs) const override {
     if (inputs.size() != 2) fail(ErrorKind::run_file, "expected a prediction and a target, got {} inputs", inputs.size());
-    if (inputs[0].dtype != Dtype::f32 && inputs[0].dtype != Dtype::bf16)
-      fail(ErrorKind::run_file, "expected a prediction f32 or bf16, got {}", inputs[0].text());
+    if (!is_activation(inputs[0].dtype))
+      fail(ErrorKind::run_file, "expected a prediction f32, bf16 or f16, got {}", inputs[0].text());
     const bool single = inputs[0].elements() == 1 && inputs[1].elements() == 1;
     if (inputs[1].dtype != Dtype::f32 || !(single || inputs[1].shape == inputs[0].shape))
       fail(ErrorKind::run_file, "expected a target {} f32 like the prediction, got {}", inputs[0].shape.text(), inputs[1].text());

@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-/// A layer y = f(x) of each element, any shape, f32 or bf16. `Formula` is a struct with
+/// A layer y = f(x) of each element, any shape, f32, bf16 or f16. `Formula` is a struct with
 ///   LOCKSTEP_FORMULA static float forward(float x);
 ///   LOCKSTEP_FORMULA static float gradient(float x, float y, float dy);   // d loss / d x
 ///   static constexpr bool kReadsInput, kReadsOutput;   // what gradient() looks at; the other one is passed as 0
@@ -25,8 +25,8 @@ class ElementwiseLayer : public Layer {
 
   LayerSpec describe(std::span<const TensorSpec> inputs) const override {
     if (inputs.size() != 1) fail(ErrorKind::run_file, "expected one input, got {}", inputs.size());
-    if (inputs[0].dtype != Dtype::f32 && inputs[0].dtype != Dtype::bf16)
-      fail(ErrorKind::run_file, "expected f32 or bf16, got {}", lockstep::name_of(inputs[0].dtype));
+    if (!is_activation(inputs[0].dtype))
+      fail(ErrorKind::run_file, "expected f32, bf16 or f16, got {}", lockstep::name_of(inputs[0].dtype));
     LayerSpec spec;
     spec.outputs = {inputs[0]};
     spec.forward = spec.evaluate = {rows_phase(name_ + ".forward", {{Role::input}}, {{Role::output}})};
