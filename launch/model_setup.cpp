@@ -1,16 +1,20 @@
 #include "launch/model_setup.h"
 
+#include <algorithm>
+
+#include "core/base/text.h"
 #include "core/model/model_builder.h"
 
 namespace lockstep {
 
 Precision choose_precision(const RunOptions& options, const Backend& backend) {
-  switch (options.precision) {
-    case RunOptions::Precision::f32: return Precision::f32;
-    case RunOptions::Precision::bf16: return Precision::bf16;
-    case RunOptions::Precision::automatic: break;
-  }
-  return backend.native_bf16() ? Precision::bf16 : Precision::f32;
+  std::vector<Precision> has = backend.precisions();
+  if (!options.precision) return has.front();
+  if (std::find(has.begin(), has.end(), *options.precision) != has.end()) return *options.precision;
+  std::sort(has.begin(), has.end());
+  std::vector<std::string> names;
+  for (const Precision precision : has) names.emplace_back(name_of(precision));
+  fail(ErrorKind::run_file, "run.precision: the {} engine computes {}, got \"{}\"", backend.name(), join(names, " and "), name_of(*options.precision));
 }
 
 Graph build_bare_graph(const RunConfig& config, const std::vector<BatchField>& fields) {

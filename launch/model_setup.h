@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-/// What activations are kept in: the run file's wish, and for "auto" bf16 where the backend multiplies it natively.
+/// The run file's precision; for "auto" the one that the backend takes first. `run_file` error where it has not the one asked for.
 Precision choose_precision(const RunOptions& options, const Backend& backend);
 
 /// The model of a run file over the given fields, with loss and metrics. `run_file` errors with their place.

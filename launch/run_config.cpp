@@ -18,8 +18,8 @@ RunOptions read_run(Section& in, const std::string& path) {
   const Value* threads = in.take("threads");
   const bool automatic = threads && threads->is_text() && threads->as_text() == "auto";
   run.threads = automatic ? 0 : static_cast<int>(in.integer("threads", 1, {.least = 1, .most = 4096}));
-  const std::string precision = in.choice("precision", {"auto", "f32", "bf16"}, "auto");
-  if (precision != "auto") run.precision = precision == "f32" ? RunOptions::Precision::f32 : RunOptions::Precision::bf16;
+  const std::string precision = in.choice("precision", {"auto", "f32", "tf32", "bf16", "f16"}, "auto");
+  if (precision != "auto") run.precision = precision_from_name(precision);
   const bool resume = in.choice("if_exists", {"error", "resume"}, "error") == "resume";
   run.if_exists = resume ? RunOptions::IfExists::resume : RunOptions::IfExists::error;
   in.finish();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/value.h"
+#include "core/model/precision.h"
 #include "core/train/program.h"
 #include "io/data_options.h"
 
@@ -18,7 +19,7 @@ struct RunOptions {
   RunMode mode = RunMode::exact;
   int lanes = 16;
   int threads = 1;  ///< of a rank; 0 for "auto": the processors of the node, shared by its ranks
-  enum class Precision { automatic, f32, bf16 } precision = Precision::automatic;
+  std::optional<Precision> precision;  ///< empty for "auto": what the device takes first
   enum class IfExists { error, resume } if_exists = IfExists::error;
 };
 

@@ -31,8 +31,6 @@ std::vector<Scaler> scalers_of(const Snapshot& checkpoint, const std::vector<Dat
   return result;
 }
 
-Dtype activation_dtype(Precision precision) { return precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32; }
-
 namespace {
 
 /// The model is compiled for the training set's samples; rows of another size would be read as if they had its size.

@@ -28,9 +28,6 @@ RunData load_run_data(const RunConfig& config);
 std::map<std::string, std::vector<double>> fitted_numbers(const Dataset& dataset);
 std::vector<Scaler> scalers_of(const Snapshot& checkpoint, const std::vector<DataField>& fields);
 
-/// What activations are in memory at a precision.
-Dtype activation_dtype(Precision precision);
-
 /// Batches for training: shuffled and augmented. `data` must outlive it.
 std::unique_ptr<Loader> training_loader(const RunData& data, const RunConfig& config, const Plan& plan, RankShare share);
 /// Batches for evaluation: each sample once, in the order as stored, unchanged. `dataset` must outlive it.

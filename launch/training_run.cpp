@@ -241,7 +241,7 @@ void TrainingRun::describe() {
   if (!request_.overrides.empty()) callbacks_.note("overrides: " + request_.overrides);
   callbacks_.note(fmt::format("{} rank{} of {} thread{} ({}), {}, {} mode, {}", ranks_.size(), ranks_.size() == 1 ? "" : "s", engine_.backend->workers(),
                               engine_.backend->workers() == 1 ? "" : "s", ranks_.describe(), engine_.backend->describe(),
-                              engine_.mode == RunMode::exact ? "exact" : "fast", name_of(activation_dtype(plan_->options.precision))));
+                              engine_.mode == RunMode::exact ? "exact" : "fast", name_of(plan_->options.precision)));
   callbacks_.note(fmt::format("{} parameters, {} training samples, global batch {} in {} lanes, {} steps", format_count(plan_->parameter_elements()),
                               format_count(data_.train.samples()), format_count(plan_->options.global_batch), plan_->options.lanes,
                               format_count(loop_.total_steps())));

@@ -3,10 +3,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/backend/kernel.h"
 #include "core/device/device.h"
 #include "core/base/registry.h"
+#include "core/model/precision.h"
 
 namespace lockstep {
 
@@ -27,8 +29,8 @@ class Backend {
   /// One line for logs and the fingerprint: device, instruction set, library versions. Two ranks whose lines differ
   /// cannot give the same bits.
   virtual std::string describe() const = 0;
-  /// Whether bf16 is multiplied natively, so that `precision = "auto"` takes it.
-  virtual bool native_bf16() const = 0;
+  /// What it computes in; `precision = "auto"` takes the first.
+  virtual std::vector<Precision> precisions() const = 0;
 
   /// The memory that its kernels work in. Lives as long as the backend.
   virtual Device& device() = 0;

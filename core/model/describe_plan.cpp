@@ -81,8 +81,8 @@ std::string describe_collectives(const Plan& plan) {
 std::string describe_plan(const Plan& plan, std::span<const std::string> training_kernels, std::span<const std::string> evaluation_kernels) {
   const PlanOptions& options = plan.options;
   std::string result;
-  result += fmt::format("global batch {} in {} lanes of {} samples, activations in {}\n\n", options.global_batch, options.lanes, plan.lane_rows(),
-                        options.precision == Precision::bf16 ? "bf16" : "f32");
+  result += fmt::format("global batch {} in {} lanes of {} samples, activations in {}{}\n\n", options.global_batch, options.lanes, plan.lane_rows(),
+                        name_of(activation_dtype(options.precision)), options.precision == Precision::tf32 ? ", products in tf32" : "");
   result += "training\n" + describe_program(plan, plan.training, training_kernels) + "\n";
   result += "evaluation\n" + describe_program(plan, plan.evaluation, evaluation_kernels) + "\n";
   result += "parameters, in the order of their gradients\n" + describe_parameters(plan) + "\n";

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <string_view>
 
 #include "core/base/error.h"
 #include "core/model/plan.h"
@@ -78,6 +79,9 @@ void list_states_and_statistics(Plan& plan) {
   }
 }
 
+/// Whether an op multiplies matrices, which devices do in tf32 when asked to.
+bool is_product(std::string_view op) { return op.starts_with("conv2d.") || op.starts_with("dense."); }
+
 }  // namespace
 
 std::int64_t Plan::parameter_elements() const {
@@ -116,6 +120,7 @@ OpSpec op_spec(const Plan& plan, const PlanProgram& program, const Instruction& 
     }
     fail(ErrorKind::internal, "unknown role");
   };
+  if (plan.options.precision == Precision::tf32 && is_product(instruction.op)) spec.attributes.set("tf32", 1);
   for (const PlanOperand& read : instruction.reads) spec.reads.push_back(operand(read));
   for (const PlanOperand& write : instruction.writes) spec.writes.push_back(operand(write));
   return spec;

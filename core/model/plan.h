@@ -10,11 +10,9 @@
 #include "core/backend/kernel.h"
 #include "core/model/graph.h"
 #include "core/model/lane_tree.h"
+#include "core/model/precision.h"
 
 namespace lockstep {
-
-/// The precision policy of a plan: what activations and their gradients are kept in. Master weights are f32.
-enum class Precision : std::uint8_t { f32, bf16 };
 
 struct PlanOptions {
   Precision precision = Precision::f32;
@@ -134,7 +132,7 @@ std::string describe_plan(const Plan& plan, std::span<const std::string> trainin
 /// The graph with every layer that can absorb its only consumer fused with it.
 Graph fuse(const Graph& graph);
 
-/// The layer's OpSpec for an instruction of a program.
+/// The layer's OpSpec for an instruction of a program. In tf32, ops "conv2d.*" and "dense.*" carry the attribute "tf32" = 1.
 OpSpec op_spec(const Plan& plan, const PlanProgram& program, const Instruction& instruction);
 
 }  // namespace lockstep

@@ -40,7 +40,7 @@ TEST(RunConfigTest, DefaultsAreFilledIn) {
   EXPECT_EQ(config.run.mode, RunMode::exact);
   EXPECT_EQ(config.run.lanes, 16);
   EXPECT_EQ(config.run.threads, 1);
-  EXPECT_EQ(config.run.precision, RunOptions::Precision::automatic);
+  EXPECT_FALSE(config.run.precision);
   EXPECT_EQ(config.run.if_exists, RunOptions::IfExists::error);
   EXPECT_EQ(config.checkpoint.every_epochs, 1);
   EXPECT_EQ(config.checkpoint.keep, 3);
@@ -73,7 +73,7 @@ TEST(RunConfigTest, EverythingCanBeSet) {
   EXPECT_EQ(config.run.mode, RunMode::fast);
   EXPECT_EQ(config.run.lanes, 8);
   EXPECT_EQ(config.run.threads, 0);
-  EXPECT_EQ(config.run.precision, RunOptions::Precision::bf16);
+  EXPECT_EQ(config.run.precision, Precision::bf16);
   EXPECT_EQ(config.run.if_exists, RunOptions::IfExists::resume);
   EXPECT_EQ(config.checkpoint.every_steps, 10);
   EXPECT_EQ(config.checkpoint.every_epochs, 0);

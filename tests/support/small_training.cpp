@@ -41,7 +41,7 @@ std::unique_ptr<Base> choose(RunMode mode, Communicator& ranks, int lanes) {
 }  // namespace
 
 SmallResult train(const SmallTraining& t, Communicator& ranks) {
-  const Graph graph = t.graph(t.precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32);
+  const Graph graph = t.graph(activation_dtype(t.precision));
   const auto fields = fields_of(graph);
   const auto plan = std::make_shared<const Plan>(make_plan(
       graph, {.precision = t.precision, .global_batch = t.global_batch, .lanes = t.lanes, .bucket_bytes = 2048, .block_elements = 50}));

@@ -50,12 +50,17 @@ std::string CpuBackend::describe() const {
                      library_isa(), kib(_SC_LEVEL1_DCACHE_SIZE), kib(_SC_LEVEL2_CACHE_SIZE));
 }
 
-bool CpuBackend::native_bf16() const {
+std::vector<Precision> CpuBackend::precisions() const {
   const auto amx = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_amx);
-  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & amx) == amx;
+  const bool has_amx = (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & amx) == amx;
+  if (has_amx) return {Precision::bf16, Precision::f32};
+  return {Precision::f32, Precision::bf16};
 }
 
 std::unique_ptr<Kernel> CpuBackend::make(const OpSpec& spec) const {
+  for (const auto* operands : {&spec.reads, &spec.writes})
+    for (const OperandSpec& operand : *operands)
+      if (operand.spec.dtype == Dtype::f16) fail(ErrorKind::run_file, "{}: the cpu engine computes f32 and bf16, got f16", spec.op);
   const auto it = kernels().find(spec.op);
   if (it != kernels().end()) return it->second(spec);
   std::vector<std::string> known;

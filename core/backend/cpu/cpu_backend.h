@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/backend/backend.h"
 #include "core/backend/cpu/thread_pool.h"
@@ -19,10 +20,11 @@ class CpuBackend : public Backend {
   /// `cpu avx512, oneDNN 2.6.3 avx512_core_amx, caches 48/2048 KiB`: all that the bits depend on (oneDNN cuts its
   /// loops, and so its sums, by the sizes of the caches).
   std::string describe() const override;
-  /// True with AMX alone: AVX512-BF16 without it multiplies at half the rate of f32.
-  bool native_bf16() const override;
+  /// f32 and bf16; bf16 first with AMX alone: AVX512-BF16 without it multiplies at half the rate of f32.
+  std::vector<Precision> precisions() const override;
   Device& device() override { return host_device(); }
   WorkOrder order() const override { return WorkOrder::by_lane; }
+  /// `run_file` error for f16 operands too.
   std::unique_ptr<Kernel> make(const OpSpec& spec) const override;
   int workers() const override { return pool_.threads(); }
   void parallel(int tasks, const std::function<void(int task, int worker)>& body) override { pool_.run(tasks, body); }
