@@ -109,7 +109,7 @@ LayerCase::Bound LayerCase::bind(const Phase& phase) {
     if (!bytes) continue;
     bound.packed[i] = Guarded(bytes);
     bound.kernel->pack(static_cast<int>(i), reinterpret_cast<const float*>(buffer(Role::parameter, phase.reads[i].index).data()),
-                       bound.packed[i].data());
+                       bound.packed[i].data(), {});
     EXPECT_TRUE(bound.packed[i].intact()) << phase.op << " packs outside its memory";
   }
   bound.slots.resize(phase.writes.size());
