@@ -9,7 +9,7 @@ lockstep_packages=(
   libspdlog-dev libfmt-dev libxxhash-dev zlib1g-dev
   dataset-fashion-mnist
 )
-lockstep_test_packages=(libgtest-dev hdf5-tools ccache python3)
+lockstep_test_packages=(libgtest-dev libboost-context-dev hdf5-tools ccache python3)
 
 # Installs those of the named packages that are missing; says which; needs root or sudo only then.
 install_packages() {
