@@ -1,6 +1,4 @@
 // g *= min(1, max / (|g| + 1e-6)), |g| of each parameter tensor for itself. Pascanu et al. 2013; the epsilon is PyTorch's clip_grad_norm_.
-#include <algorithm>
-
 #include "core/train/clipping.h"
 
 namespace lockstep {
@@ -12,7 +10,7 @@ class TensorNorm : public Clipping {
     if (!(most_ > 0)) fail(ErrorKind::run_file, "{}\"norm\": expected a norm above 0, got {}", options.where("norm"), most_);
   }
   Scope scope() const override { return Scope::tensor; }
-  double factor(double norm) const override { return std::min(1.0, most_ / (norm + 1e-6)); }
+  double bound() const override { return most_; }
 
  private:
   double most_;

@@ -10,7 +10,6 @@ class ValueClipping : public Clipping {
     if (!(bound_ > 0)) fail(ErrorKind::run_file, "{}\"value\": expected a bound above 0, got {}", options.where("value"), bound_);
   }
   Scope scope() const override { return Scope::element; }
-  double factor(double) const override { return 1.0; }
   double bound() const override { return bound_; }
 
  private:

@@ -6,20 +6,23 @@
 
 namespace lockstep {
 
-/// A way of clipping reduced, unscaled gradients. Norms are over the whole model, from block partials in arena order.
+/// A way of clipping reduced, unscaled gradients: a bound and what it bounds. "step.decide" and the update kernels of
+/// core/backend/engine_ops.h apply it.
 class Clipping {
  public:
   static constexpr std::string_view kPlugInKind = "clipping";
 
-  /// What the rule needs, and so what it costs.
-  enum class Scope { global, tensor, element };
+  /// What is bounded, and so what it costs.
+  enum class Scope {
+    global,   ///< the norm of all gradients together
+    tensor,   ///< the norm of each parameter's gradient
+    element,  ///< each absolute value
+  };
 
   virtual ~Clipping() = default;
   virtual Scope scope() const = 0;
-  /// Factor for a gradient whose norm (of the model or of one tensor) is `norm`; unused for `element`.
-  virtual double factor(double norm) const = 0;
-  /// element: the bound on each absolute value; otherwise 0.
-  virtual double bound() const { return 0.0; }
+  /// Above 0.
+  virtual double bound() const = 0;
 };
 
 }  // namespace lockstep

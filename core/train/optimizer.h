@@ -9,9 +9,9 @@
 
 namespace lockstep {
 
-/// An optimizer names its update kernel, an element-wise rule over the arenas. The kernel reads the gradient and
-/// writes (updates in place) the parameters and then each slot, in the order of `slots()`; `KernelCall::rows` counts
-/// elements. What changes by step (learning_rate, momentum, gradient_scale, updates) it reads from the StepBlock.
+/// An optimizer names its update kernel, an element-wise rule over the arenas: see core/backend/engine_ops.h. The kernel
+/// updates the parameters and then each slot, in the order of `slots()`. What changes by step (learning_rate, momentum,
+/// gradient_scale, updates) it reads from the StepBlock.
 class Optimizer {
  public:
   static constexpr std::string_view kPlugInKind = "optimizer";

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/backend/step_math.h"
+
 namespace lockstep {
 namespace {
 
@@ -18,9 +20,8 @@ std::string_view name_of(ParameterKind kind) {
 
 std::unique_ptr<Kernel> update_kernel(const TrainingStep::Parts& parts, double weight_decay) {
   const TensorSpec element{Shape{}, Dtype::f32};
-  OpSpec spec{.op = parts.optimizer.op(), .layer = "optimizer", .kind = PhaseKind::once, .attributes = parts.optimizer.attributes(),
-              .lane_rows = parts.plan->options.block_elements, .max_rows = parts.plan->options.block_elements};
-  spec.reads.push_back({Role::parameter_gradient, element});
+  OpSpec spec{.op = parts.optimizer.op(), .layer = "optimizer", .kind = PhaseKind::once, .attributes = parts.optimizer.attributes()};
+  spec.reads = {{Role::parameter_gradient, element}, {Role::statistic, element}, {Role::statistic, element}};
   spec.writes.assign(1 + parts.optimizer.slots().size(), {Role::parameter, element});
   spec.attributes.set("weight_decay", weight_decay);
   const bool by_value = parts.clipping && parts.clipping->scope() == Clipping::Scope::element;
@@ -90,7 +91,7 @@ void TrainingStep::update(StepBlock& step, double global_norm) {
   std::vector<double> tensor_squares(parts_.plan->parameters.size(), 0.0);
   for (std::size_t b = 0; b < blocks.size(); ++b) tensor_squares[static_cast<std::size_t>(blocks[b].parameter)] += block_squares_[b];
   const auto scope = parts_.clipping ? parts_.clipping->scope() : Clipping::Scope::element;
-  const double global_factor = scope == Clipping::Scope::global ? parts_.clipping->factor(global_norm) : 1.0;
+  const double global_factor = scope == Clipping::Scope::global ? clip_factor(global_norm, parts_.clipping->bound()) : 1.0;
   const auto slots = parts_.store.slots();
   float* parameters = parts_.store.parameters();
   const float* gradients = parts_.store.gradients();
@@ -98,13 +99,13 @@ void TrainingStep::update(StepBlock& step, double global_norm) {
     const Block& block = blocks[static_cast<std::size_t>(task)];
     const auto parameter = static_cast<std::size_t>(block.parameter);
     double factor = global_factor;
-    if (scope == Clipping::Scope::tensor) factor = parts_.clipping->factor(std::sqrt(tensor_squares[parameter]) / step.loss_scale);
+    if (scope == Clipping::Scope::tensor) factor = clip_factor(std::sqrt(tensor_squares[parameter]) / step.loss_scale, parts_.clipping->bound());
     StepBlock mine = step;
     mine.gradient_scale = static_cast<float>(factor / step.loss_scale);
-    const void* reads[] = {gradients + block.offset};
-    std::vector<void*> writes = {parameters + block.offset};
-    for (float* slot : slots) writes.push_back(slot + block.offset);
-    (decays_[parameter] ? decayed_ : undecayed_)->run({.reads = reads, .writes = writes, .rows = block.elements, .step = &mine});
+    const void* reads[] = {gradients, &block, nullptr};
+    std::vector<void*> writes = {parameters};
+    writes.insert(writes.end(), slots.begin(), slots.end());
+    (decays_[parameter] ? decayed_ : undecayed_)->run({.reads = reads, .writes = writes, .rows = 1, .step = &mine});
   });
   parts_.store.commit();
 }

@@ -8,19 +8,20 @@
 
 #include "core/backend/cpu/register.h"
 #include "core/backend/cpu/simd.h"
+#include "core/backend/engine_ops.h"
 #include "core/base/registry.h"
 
 namespace lockstep {
 
 namespace cpu {
 
-/// An optimizer's rule as a kernel over a run of elements. Reads the gradient; writes the parameters and then each slot.
-/// The gradient is multiplied by the step's gradient_scale and then clamped to +-clip_value where that is above 0.
+/// An optimizer's rule as a kernel over the blocks of an arena: the operands are in engine_ops.h. The gradient is multiplied by its
+/// scale and then clamped to +-clip_value where that is above 0.
 template <class Rule>
 class UpdateKernel : public Kernel {
  public:
   explicit UpdateKernel(const OpSpec& op) : rule_(op.attributes) {
-    require(op.reads.size() == 1 && op.writes.size() == 1 + Rule::kSlots, "{}: expected a gradient, parameters and {} slots", op.op,
+    require(op.reads.size() == 3 && op.writes.size() == 1 + Rule::kSlots, "{}: expected gradients, blocks, scales, parameters and {} slots", op.op,
             Rule::kSlots);
     const double clip = op.attributes.has("clip_value") ? op.attributes.real("clip_value") : 0.0;
     if (clip > 0.0) bound_ = static_cast<float>(clip);
@@ -29,13 +30,25 @@ class UpdateKernel : public Kernel {
   void run(const KernelCall& call) const override {
     if (!call.step->finite) return;
     const typename Rule::Factors factors = rule_.factors(*call.step);
-    const float scale = call.step->gradient_scale, bound = bound_;
-    const float* const gradients = static_cast<const float*>(call.reads[0]);
-    float* const parameters = static_cast<float*>(call.writes[0]);
+    const Block* const blocks = static_cast<const Block*>(call.reads[1]);
+    const float* const scales = static_cast<const float*>(call.reads[2]);
+    for (std::int64_t b = 0; b < call.rows; ++b)
+      update(call, blocks[b], factors, scales ? scales[blocks[b].parameter] : call.step->gradient_scale);
+  }
+  std::string implementation() const override { return std::string("own ") + simd_level_name(); }
+
+ private:
+  static_assert(Rule::kSlots <= 2);
+
+  void update(const KernelCall& call, const Block& block, const typename Rule::Factors& given, float scale) const {
+    const typename Rule::Factors factors = given;
+    const float bound = bound_;
+    const float* const gradients = static_cast<const float*>(call.reads[0]) + block.offset;
+    float* const parameters = static_cast<float*>(call.writes[0]) + block.offset;
     // Named pointers and no `omp simd`: with an array of them g++ 12 leaves the loop scalar.
-    float* const slot0 = Rule::kSlots > 0 ? static_cast<float*>(call.writes[1]) : nullptr;
-    float* const slot1 = Rule::kSlots > 1 ? static_cast<float*>(call.writes[2]) : nullptr;
-    const std::int64_t elements = call.rows;
+    float* const slot0 = Rule::kSlots > 0 ? static_cast<float*>(call.writes[1]) + block.offset : nullptr;
+    float* const slot1 = Rule::kSlots > 1 ? static_cast<float*>(call.writes[2]) + block.offset : nullptr;
+    const std::int64_t elements = block.elements;
     dispatch([=]() LOCKSTEP_INLINE {
 #pragma GCC ivdep
       for (std::int64_t i = 0; i < elements; ++i) {
@@ -51,10 +64,7 @@ class UpdateKernel : public Kernel {
       }
     });
   }
-  std::string implementation() const override { return std::string("own ") + simd_level_name(); }
 
- private:
-  static_assert(Rule::kSlots <= 2);
   Rule rule_;
   float bound_ = std::numeric_limits<float>::infinity();
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/backend/cpu/cpu_backend.h"
+#include "core/backend/engine_ops.h"
 #include "core/train/optimizer.h"
 #include "tests/support/error_text.h"
 #include "tests/support/layer_case.h"
@@ -21,20 +22,22 @@ class OptimizerCase {
       : weights(std::move(start)), slots(optimizer->slots().size(), std::vector<float>(weights.size(), 0.0f)) {
     const TensorSpec element{Shape{}, Dtype::f32};
     OpSpec spec{.op = optimizer->op(), .layer = "optimizer", .kind = PhaseKind::once, .attributes = optimizer->attributes()};
-    spec.reads = {{Role::parameter_gradient, element}};
+    spec.reads = {{Role::parameter_gradient, element}, {Role::statistic, element}, {Role::statistic, element}};
     spec.writes.assign(1 + slots.size(), {Role::parameter, element});
     spec.attributes.set("weight_decay", optimizer->weight_decay());
     spec.attributes.set("clip_value", clip_value);
     kernel_ = cpu::CpuBackend(1).make(spec);
   }
 
-  void update(const std::vector<float>& gradients, StepBlock step) { update_part(gradients, step, 0, weights.size()); }
-  /// Elements [first, last) alone.
-  void update_part(const std::vector<float>& gradients, const StepBlock& step, std::size_t first, std::size_t last) {
-    const void* reads[] = {gradients.data() + first};
-    std::vector<void*> writes = {weights.data() + first};
-    for (auto& slot : slots) writes.push_back(slot.data() + first);
-    kernel_->run({.reads = reads, .writes = writes, .rows = static_cast<std::int64_t>(last - first), .step = &step});
+  void update(const std::vector<float>& gradients, const StepBlock& step) {
+    update_blocks(gradients, step, {{0, static_cast<std::int64_t>(weights.size()), 0}});
+  }
+  /// `scales` by parameter; the step's where there are none.
+  void update_blocks(const std::vector<float>& gradients, const StepBlock& step, const std::vector<Block>& blocks, const std::vector<float>& scales = {}) {
+    const void* reads[] = {gradients.data(), blocks.data(), scales.empty() ? nullptr : scales.data()};
+    std::vector<void*> writes = {weights.data()};
+    for (auto& slot : slots) writes.push_back(slot.data());
+    kernel_->run({.reads = reads, .writes = writes, .rows = static_cast<std::int64_t>(blocks.size()), .step = &step});
   }
 
   std::vector<float> weights;
@@ -96,10 +99,18 @@ void check_optimizer(const Make& make) {
   for (int step = 0; step < 3; ++step) {
     const auto long_gradient = golden_gradient(step, 101);
     whole.update(long_gradient, golden_step(step));
-    for (const auto& [first, last] : std::vector<std::pair<std::size_t, std::size_t>>{{0, 1}, {1, 40}, {40, 101}})
-      parts.update_part(long_gradient, golden_step(step), first, last);
+    parts.update_blocks(long_gradient, golden_step(step), {{40, 61, 0}});
+    parts.update_blocks(long_gradient, golden_step(step), {{0, 1, 1}, {1, 39, 0}});
   }
   EXPECT_EQ(whole.weights, parts.weights) << "bits do not depend on the blocks";
+
+  OptimizerCase by_tensor(make()), first_half(make()), second_half(make());
+  const std::vector<Block> halves = {{0, 2, 1}, {2, 2, 0}};
+  by_tensor.update_blocks(gradient, golden_step(0), halves, {0.25f, 0.5f});
+  first_half.update(gradient, half);
+  second_half.update(gradient, quarter);
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(by_tensor.weights[i], (i < 2 ? first_half : second_half).weights[i]) << "each tensor has a scale of its own";
 }
 
 }  // namespace lockstep::test
