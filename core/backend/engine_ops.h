@@ -24,7 +24,8 @@
 ///       reads  [0] gradient arena f32, [1] Block[rows];  writes [0] f64[rows]: sums of squares, one a block
 ///       rows = blocks. The order of a block's sum is fixed.
 ///   "step.decide"    once. Norms, clipping and the decision whether to update; see core/backend/step_math.h for the formulas.
-///       reads  [0] f64 squares[blocks], [1] Block[blocks], [2...] one loss statistic [loss sum, weight sum] each
+///       reads  [0] f64 squares[blocks], [1] Block[blocks], [2...] one loss statistic [loss sum, weight sum] each, as many as
+///              attribute "losses" says, then last the i64 fault word (KernelCall::fault) or null
 ///       writes [0] StepBlock: sets gradient_scale and finite; [1] StepOutcome; [2] f32 tensor scales[parameters], which
 ///              "step.update" ops read where the scope is "tensor"
 ///       rows = blocks. Attributes: "scope" ("none", "global", "tensor", "element"), "bound" (real), "parameters".
