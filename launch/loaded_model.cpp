@@ -44,7 +44,7 @@ LoadedModel load_model(const std::string& checkpoint, const std::string& data_so
   const PlanOptions plan_options{.precision = precision, .global_batch = options.global_batch, .lanes = model.config.run.lanes};
   const Graph graph = use == ModelUse::with_targets ? build_graph(model.config, fields) : build_bare_graph(model.config, fields);
   model.plan = std::make_shared<const Plan>(make_plan(graph, plan_options));
-  model.store = std::make_unique<ParameterStore>(model.plan, 0, std::vector<std::string>{});
+  model.store = std::make_unique<ParameterStore>(model.plan, 0, std::vector<std::string>{}, model.engine.backend->device());
   loaded.state.restore([&](StateVisitor& visitor) { model.store->visit_weights(visitor); }, path, SnapshotMatch::subset);
   model.store->commit();
   return model;

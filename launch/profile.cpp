@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-std::string describe_profile(const Program& program, std::int64_t steps) {
+std::string describe_profile(Program& program, std::int64_t steps) {
   std::vector<std::pair<std::string, double>> times(program.times().begin(), program.times().end());
   std::sort(times.begin(), times.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   double total = 0;

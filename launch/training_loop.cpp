@@ -19,20 +19,25 @@ Outcome TrainingLoop::run() {
   LoopRequest at_once;
   for (Callback* callback : state.callbacks) callback->on_run_begin(at_once);
   if (at_once.stop) return Outcome::finished;
+  const std::vector<void*> carried = on_device(state.carried);
+  double input_seconds = state.step < last ? bring(position()) : 0.0;
   while (state.step < last) {
     const auto start = Clock::now();
     const BatchPosition at = position();
-    const BatchSlot& batch = parts_.source.batch(at, after(at));
-    const auto ready = Clock::now();
     const StepBlock block = step_block(at);
-    const StepResult result = parts_.step.run(block, batch, state.carried);
+    parts_.step.start(block, carried);
+    const double waited = input_seconds;
+    // While the device works on this batch the next one travels.
+    const auto next = after(at);
+    input_seconds = next && state.step + 1 < last ? bring(*next) : 0.0;
+    const StepResult result = parts_.step.finish();
     advance(at, result);
 
     const bool epoch_ends = state.epoch_position == parts_.source.samples();
     StepInfo info{.step = state.step, .total_steps = total_steps(), .epoch = at.epoch, .epoch_step = at.first / settings_.global_batch + 1,
                   .steps_per_epoch = steps_per_epoch(), .samples = at.samples, .loss = result.loss, .learning_rate = block.learning_rate,
                   .momentum = block.momentum, .gradient_norm = result.gradient_norm, .step_seconds = seconds_between(start, Clock::now()),
-                  .input_seconds = seconds_between(start, ready), .updated = result.updated};
+                  .input_seconds = waited, .updated = result.updated};
     epoch_seconds_ += info.step_seconds;
     fresh_.clear();
     LoopRequest request;
@@ -46,6 +51,13 @@ Outcome TrainingLoop::run() {
     if (interrupted && state.step < total_steps()) return Outcome::interrupted;
   }
   return last < total_steps() ? Outcome::reached_steps : Outcome::finished;
+}
+
+/// Gets a batch and starts to bring it to the device; the seconds that took.
+double TrainingLoop::bring(const BatchPosition& at) {
+  const auto start = Clock::now();
+  parts_.step.stage(parts_.source.batch(at, after(at)));
+  return seconds_between(start, Clock::now());
 }
 
 std::int64_t TrainingLoop::steps_per_epoch() const {

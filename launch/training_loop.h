@@ -63,6 +63,7 @@ class TrainingLoop {
   std::int64_t total_steps() const { return steps_per_epoch() * settings_.epochs; }
 
  private:
+  double bring(const BatchPosition& at);
   BatchPosition position() const;
   std::optional<BatchPosition> after(const BatchPosition& position) const;
   StepBlock step_block(const BatchPosition& position) const;

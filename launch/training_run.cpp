@@ -140,12 +140,12 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
                           choose_precision(config_.run, *engine_.backend))),
       recipe_(make_recipe(config_.train)),
       store_((compare_facts(ranks, start_up_facts(config_, data_, *plan_, *engine_.backend)), plan_), static_cast<std::uint64_t>(config_.run.seed),
-             recipe_.optimizer->slots()),
+             recipe_.optimizer->slots(), engine_.backend->device()),
       step_({.plan = plan_, .backend = *engine_.backend, .mode = engine_.mode, .share = engine_.share, .statistics = *engine_.statistics,
              .gradients = *engine_.gradients, .optimizer = *recipe_.optimizer, .clipping = recipe_.clipping.get(), .store = store_}),
       training_(training_loader(data_, config_, *plan_, engine_.share)),
       state_{.store = store_, .schedule = *recipe_.schedule, .callbacks = {}, .seed = config_.run.seed, .fitted = fitted_numbers(data_.train),
-             .carried = make_carried(*plan_, engine_.share.lanes.count() * plan_->lane_rows()),
+             .carried = make_carried(*plan_, engine_.share.lanes.count() * plan_->lane_rows(), engine_.backend->device()),
              .first_row = engine_.share.lanes.first * plan_->lane_rows(), .total_rows = plan_->options.lanes * plan_->lane_rows()},
       checkpoints_(paths_.checkpoints(), checkpoint_policy(config_)),
       writer_([this](const CheckpointMeta& about, const Snapshot& copy) { checkpoints_.save(about, copy); }),
@@ -159,11 +159,11 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
     evaluator_ = std::make_unique<Evaluator>(plan_, *engine_.backend, engine_.mode, engine_.share, *engine_.statistics);
     loop_.evaluate_with([this] {
       TrainingLoop::Metrics result;
-      for (const auto& [name, value] : evaluator_->run(*validation_, store_.view(), store_.states())) result["validation." + name] = value;
+      for (const auto& [name, value] : evaluator_->run(*validation_, store_.view(), store_.device_states())) result["validation." + name] = value;
       return result;
     });
   }
-  step_.program().profile(request.profile);
+  step_.profile(request.profile);
 }
 
 /// Rank 0 alone touches the directory; what it finds all ranks hear.
@@ -199,7 +199,7 @@ void TrainingRun::resume() {
   path = broadcast_text(ranks_, path);
   if (path.empty()) return;
   const CheckpointMeta about = load_checkpoint(path, gathered());
-  store_.commit();
+  state_.commit();
   if (!is_root()) return;
   if (!note.empty()) callbacks_.note(note);
   if (about.fingerprint != engine_.backend->describe())
@@ -262,7 +262,7 @@ void TrainingRun::test(TrainingLoop::Metrics& metrics) {
   const Dataset dataset = Dataset::load(config_.data, config_.data.test, data_.train.scalers());
   const auto loader = evaluation_loader(dataset, *plan_, engine_.share);
   Evaluator evaluator(plan_, *engine_.backend, engine_.mode, engine_.share, *engine_.statistics);
-  for (const auto& [name, value] : evaluator.run(*loader, store_.view(), store_.states())) metrics["test." + name] = value;
+  for (const auto& [name, value] : evaluator.run(*loader, store_.view(), store_.device_states())) metrics["test." + name] = value;
 }
 
 TrainingReport TrainingRun::run_loop() {

@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "core/tensor/stream.h"
-#include "core/tensor/tensor.h"
 
 namespace lockstep {
 
@@ -68,6 +67,15 @@ class Device {
 /// The host as a device: allocation, memcpy, and work that runs at once. It has no state of its own.
 Device& host_device();
 
+struct ReleaseMemory {
+  Device* device = nullptr;
+  void operator()(std::byte* memory) const { device->release(memory); }
+};
+struct ReleaseStaging {
+  Device* device = nullptr;
+  void operator()(std::byte* memory) const { device->release_staging(memory); }
+};
+
 /// An owner of device memory. Move-only; the device must outlive it.
 class DeviceBuffer {
  public:
@@ -82,14 +90,7 @@ class DeviceBuffer {
   std::size_t bytes() const { return bytes_; }
 
  private:
-  struct Release {
-    // Written out: a default argument or initialiser would not be known yet where the buffer's own constructor asks for it.
-    Release() : device(nullptr) {}
-    explicit Release(Device* owner) : device(owner) {}
-    Device* device;
-    void operator()(std::byte* memory) const { device->release(memory); }
-  };
-  std::unique_ptr<std::byte, Release> memory_;
+  std::unique_ptr<std::byte, ReleaseMemory> memory_;
   std::size_t bytes_ = 0;
 };
 
@@ -107,35 +108,8 @@ class StagingBuffer {
   std::size_t bytes() const { return bytes_; }
 
  private:
-  struct Release {
-    Release() : device(nullptr) {}
-    explicit Release(Device* owner) : device(owner) {}
-    Device* device;
-    void operator()(std::byte* memory) const { device->release_staging(memory); }
-  };
-  std::unique_ptr<std::byte, Release> memory_;
+  std::unique_ptr<std::byte, ReleaseStaging> memory_;
   std::size_t bytes_ = 0;
-};
-
-/// Memory that kernels use on the device and that those who save, load and compare see on the host. On the host device
-/// both are the same bytes, and moving between them is nothing.
-class MirroredBuffer {
- public:
-  MirroredBuffer() = default;
-  MirroredBuffer(Device& device, std::size_t bytes, std::string_view what);
-
-  std::byte* device() const { return on_device_.data(); }
-  std::byte* host() const { return device_ && !device_->is_host() ? on_host_.data() : on_device_.data(); }
-  std::size_t bytes() const { return on_device_.bytes(); }
-  /// Device to host; waits for the main queue.
-  void download();
-  /// Host to device; done when it returns.
-  void upload();
-
- private:
-  Device* device_ = nullptr;
-  DeviceBuffer on_device_;
-  HostBuffer on_host_;
 };
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "core/device/device.h"
+#include "core/tensor/tensor.h"
 
 namespace lockstep {
 namespace {

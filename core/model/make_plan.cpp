@@ -90,6 +90,13 @@ std::int64_t Plan::parameter_elements() const {
   return total;
 }
 
+int Plan::smallest_group_lanes() const {
+  int least = 0;
+  for (const PlanStatistic& statistic : statistics)
+    if (statistic.group_lanes > 0) least = least == 0 ? statistic.group_lanes : std::min(least, statistic.group_lanes);
+  return least;
+}
+
 Plan make_plan(Graph graph, const PlanOptions& options) {
   if (options.global_batch < 1) fail(ErrorKind::run_file, "data.global_batch: expected at least 1, got {}", options.global_batch);
   if (options.lanes < 1) fail(ErrorKind::run_file, "run.lanes: expected at least 1, got {}", options.lanes);

@@ -120,6 +120,8 @@ struct Plan {
 
   std::int64_t lane_rows() const { return (options.global_batch + options.lanes - 1) / options.lanes; }
   std::int64_t parameter_elements() const;
+  /// Lanes of the smallest group of statistics; 0 where all are over the whole batch.
+  int smallest_group_lanes() const;
 };
 
 /// Compiles: fusion, order, gradients of values with several consumers, lifetimes, buckets, collectives. Pure.

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,37 +27,63 @@ struct RankShare {
 /// Wall seconds by kind of work, summed since construction: for `--profile` and the benchmarks.
 using TimeByOp = std::map<std::string, double>;
 
-/// A plan's program bound to a backend: kernels chosen, memory taken. `run` executes one batch on this rank.
+/// The memory that a run works on, all on the device.
+struct ProgramMemory {
+  ParameterView weights;
+  std::span<void* const> states;   ///< run-scope states by plan index, updated in place by training
+  std::span<void* const> carried;  ///< this rank's rows of the batch-position states, by plan index
+  float* gradients = nullptr;      ///< training: an arena that receives the reduced gradients
+};
+
+/// A plan's program bound to a backend: kernels chosen, memory taken. One batch is `stage`, `begin`, `queue`; on a
+/// device that is not the host all of them return before the work is done.
 class Program {
  public:
   enum class Kind { training, evaluation };
 
-  Program(std::shared_ptr<const Plan> plan, Kind kind, Backend& backend, RunMode mode, RankShare share, StatisticsReducer& statistics,
-          GradientSynchronizer* gradients);
-  ~Program();
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
+  struct Parts {
+    std::shared_ptr<const Plan> plan;  // shared with the store and other programs of the plan
+    Kind kind = Kind::training;
+    Backend& backend;
+    RunMode mode = RunMode::exact;
+    RankShare share;
+    StatisticsReducer& statistics;
+    GradientSynchronizer* gradients = nullptr;  ///< null for evaluation
+  };
 
-  /// Runs the batch in `slot`. Training leaves the reduced gradients in `gradients` (arena) and updates run-scope
-  /// states in place. Collective. `weights` are the parameters to use; `states` the run-scope states and `carried` this
-  /// rank's rows of the batch-position ones, both by plan index.
-  void run(const StepBlock& step, const BatchSlot& slot, ParameterView weights, std::vector<Tensor>& states, std::vector<Tensor>& carried,
-           float* gradients);
+  /// By the backend's work order. References must outlive the program.
+  static std::unique_ptr<Program> bind(const Parts& parts);
+  virtual ~Program() = default;
 
-  /// After `run`: the reduced total of a statistic (its first group).
-  std::span<const double> statistic(int index) const;
-  /// After an evaluation `run`: this rank's rows of the model's output.
-  ConstTensorView output() const;
+  /// Brings this rank's rows of the next batch to the device, beside those of a batch that is still being worked on.
+  /// `slot` must stay valid until `queue` has returned.
+  virtual void stage(const BatchSlot& slot) = 0;
+  /// The staged batch becomes the current one; brings the step's numbers to the device.
+  virtual void begin(const StepBlock& step, const ProgramMemory& memory) = 0;
+  /// Queues the work of the current batch, all on or joined to the main queue. Collective. Training leaves the reduced
+  /// gradients in `memory.gradients`.
+  virtual void queue(const ProgramMemory& memory) = 0;
+  /// What the queued work depends on: after two `begin`s with equal signatures, and with the same memory, `queue` queues
+  /// the same, so a recording of one serves the other.
+  virtual std::vector<std::int64_t> signature(const ProgramMemory& memory) const = 0;
 
-  std::size_t activation_bytes() const;
+  /// On the device: the current step's numbers, the reduced totals of a statistic, and a word that kernels leave
+  /// faults in (KernelCall::fault; null where they throw).
+  virtual StepBlock* step_block() = 0;
+  virtual const double* statistic_memory(int index) const = 0;
+  virtual std::int64_t* fault() = 0;
+
+  /// After the queued work is done: the reduced total of a statistic (its first group), on the host.
+  virtual std::vector<double> statistic(int index) = 0;
+  /// After an evaluation is done: this rank's rows of the model's output, on the host; valid until the next run.
+  virtual ConstTensorView output() = 0;
+
+  virtual std::size_t activation_bytes() const = 0;
   /// Which kernel serves each instruction, in order.
-  std::vector<std::string> implementations() const;
-  const TimeByOp& times() const;
-  void profile(bool on);
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  virtual std::vector<std::string> implementations() const = 0;
+  /// While profiling, `queue` waits for each piece of work.
+  virtual void profile(bool on) = 0;
+  virtual const TimeByOp& times() = 0;
 };
 
 }  // namespace lockstep

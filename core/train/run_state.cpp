@@ -21,6 +21,7 @@ void RunState::visit(StateVisitor& visitor) {
     for (auto& [name, values] : fitted) visitor.reals(name, values);
   }
   store.visit(visitor);
+  for (MirroredTensor& tensor : carried) tensor.download();
   {
     const StatePart part(visitor, "carried");
     const auto& states = store.plan().states;
@@ -38,10 +39,23 @@ void RunState::visit(StateVisitor& visitor) {
   }
 }
 
-std::vector<Tensor> make_carried(const Plan& plan, std::int64_t rows) {
-  std::vector<Tensor> result;
-  for (const PlanState& state : plan.states)
-    result.push_back(state.spec.scope == StateScope::batch_position ? Tensor({state.spec.spec.shape.with_leading(rows), state.spec.spec.dtype}) : Tensor());
+void RunState::commit() {
+  store.commit();
+  for (MirroredTensor& tensor : carried) tensor.upload();
+}
+
+std::vector<MirroredTensor> make_carried(const Plan& plan, std::int64_t rows, Device& device) {
+  std::vector<MirroredTensor> result;
+  for (const PlanState& state : plan.states) {
+    const TensorSpec spec{state.spec.spec.shape.with_leading(rows), state.spec.spec.dtype};
+    result.push_back(state.spec.scope == StateScope::batch_position ? MirroredTensor(device, spec, state.name) : MirroredTensor());
+  }
+  return result;
+}
+
+std::vector<void*> on_device(const std::vector<MirroredTensor>& tensors) {
+  std::vector<void*> result;
+  for (const MirroredTensor& tensor : tensors) result.push_back(tensor.device());
   return result;
 }
 

@@ -30,13 +30,17 @@ struct RunState {
   /// What was fitted on the training data ("input.mean"): it travels with the weights, so that `predict` takes raw rows.
   std::map<std::string, std::vector<double>> fitted;
 
-  std::vector<Tensor> carried;  ///< batch-position states of this rank, by plan state index
+  std::vector<MirroredTensor> carried;  ///< batch-position states of this rank, by plan state index
   std::int64_t first_row = 0, total_rows = 0;
 
   void visit(StateVisitor& visitor);
+  /// After a visitor has written: brings what it wrote to the device.
+  void commit();
 };
 
 /// Zeroed batch-position states for `rows` rows of this rank, by plan index; empty tensors elsewhere.
-std::vector<Tensor> make_carried(const Plan& plan, std::int64_t rows);
+std::vector<MirroredTensor> make_carried(const Plan& plan, std::int64_t rows, Device& device = host_device());
+/// Their places on the device.
+std::vector<void*> on_device(const std::vector<MirroredTensor>& tensors);
 
 }  // namespace lockstep

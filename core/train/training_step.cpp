@@ -1,10 +1,7 @@
 #include "core/train/training_step.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-
-#include "core/backend/step_math.h"
 
 namespace lockstep {
 namespace {
@@ -18,96 +15,155 @@ std::string_view name_of(ParameterKind kind) {
   return "";
 }
 
+std::string_view name_of(const Clipping* clipping) {
+  if (!clipping) return "none";
+  switch (clipping->scope()) {
+    case Clipping::Scope::global: return "global";
+    case Clipping::Scope::tensor: return "tensor";
+    case Clipping::Scope::element: return "element";
+  }
+  return "";
+}
+
+const TensorSpec kFloats{Shape{}, Dtype::f32}, kDoubles{Shape{}, Dtype::f64};
+
 std::unique_ptr<Kernel> update_kernel(const TrainingStep::Parts& parts, double weight_decay) {
-  const TensorSpec element{Shape{}, Dtype::f32};
   OpSpec spec{.op = parts.optimizer.op(), .layer = "optimizer", .kind = PhaseKind::once, .attributes = parts.optimizer.attributes()};
-  spec.reads = {{Role::parameter_gradient, element}, {Role::statistic, element}, {Role::statistic, element}};
-  spec.writes.assign(1 + parts.optimizer.slots().size(), {Role::parameter, element});
+  spec.reads = {{Role::parameter_gradient, kFloats}, {Role::statistic, kFloats}, {Role::statistic, kFloats}};
+  spec.writes.assign(1 + parts.optimizer.slots().size(), {Role::parameter, kFloats});
   spec.attributes.set("weight_decay", weight_decay);
   const bool by_value = parts.clipping && parts.clipping->scope() == Clipping::Scope::element;
   spec.attributes.set("clip_value", by_value ? parts.clipping->bound() : 0.0);
   return parts.backend.make(spec);
 }
 
-/// Eight interleaved sums, then a fixed tree: the same bits for a block wherever it is computed.
-double sum_of_squares(const float* values, std::int64_t count) {
-  double sums[8] = {};
-  std::int64_t i = 0;
-  for (; i + 8 <= count; i += 8)
-    for (int k = 0; k < 8; ++k) sums[k] += static_cast<double>(values[i + k]) * static_cast<double>(values[i + k]);
-  for (; i < count; ++i) sums[i % 8] += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+std::unique_ptr<Kernel> squares_kernel(const TrainingStep::Parts& parts) {
+  return parts.backend.make({.op = "step.squares",
+                             .layer = "optimizer",
+                             .kind = PhaseKind::once,
+                             .reads = {{Role::parameter_gradient, kFloats}, {Role::statistic, kFloats}},
+                             .writes = {{Role::statistic, kDoubles}}});
+}
+
+std::unique_ptr<Kernel> decide_kernel(const TrainingStep::Parts& parts) {
+  OpSpec spec{.op = "step.decide", .layer = "optimizer", .kind = PhaseKind::once};
+  spec.reads.assign(2 + parts.plan->loss_statistics.size() + 1, {Role::statistic, kDoubles});
+  spec.writes.assign(3, {Role::statistic, kDoubles});
+  spec.attributes = {{"scope", std::string(name_of(parts.clipping))},
+                     {"bound", parts.clipping ? parts.clipping->bound() : 0.0},
+                     {"losses", static_cast<std::int64_t>(parts.plan->loss_statistics.size())},
+                     {"parameters", static_cast<std::int64_t>(parts.plan->parameters.size())}};
+  return parts.backend.make(spec);
 }
 
 }  // namespace
 
 TrainingStep::TrainingStep(const Parts& parts)
     : parts_(parts),
-      program_(parts.plan, Program::Kind::training, parts.backend, parts.mode, parts.share, parts.statistics, &parts.gradients),
-      decayed_(update_kernel(parts, parts.optimizer.weight_decay())),
-      undecayed_(update_kernel(parts, 0.0)),
-      block_squares_(parts.plan->blocks.size()) {
+      device_(parts.backend.device()),
+      program_(Program::bind({.plan = parts.plan,
+                              .kind = Program::Kind::training,
+                              .backend = parts.backend,
+                              .mode = parts.mode,
+                              .share = parts.share,
+                              .statistics = parts.statistics,
+                              .gradients = &parts.gradients})),
+      squares_kernel_(squares_kernel(parts)),
+      decide_kernel_(decide_kernel(parts)),
+      update_kernels_{update_kernel(parts, parts.optimizer.weight_decay()), update_kernel(parts, 0.0)},
+      blocks_(on_device(parts.plan->blocks)),
+      squares_(device_, parts.plan->blocks.size() * sizeof(double), "squared norms"),
+      scales_(device_, parts.plan->parameters.size() * sizeof(float), "scales of tensors"),
+      outcome_(device_, sizeof(StepOutcome), "outcome of a step"),
+      outcome_staging_(device_, sizeof(StepOutcome)),
+      recorder_(device_) {
   const auto& excluded = parts.optimizer.no_decay();
-  for (const PlanParameter& parameter : parts.plan->parameters)
-    decays_.push_back(std::find(excluded.begin(), excluded.end(), name_of(parameter.spec.kind)) == excluded.end());
+  std::array<std::vector<Block>, 2> groups;
+  for (const Block& block : parts.plan->blocks) {
+    const ParameterKind kind = parts.plan->parameters[static_cast<std::size_t>(block.parameter)].spec.kind;
+    groups[std::ranges::count(excluded, name_of(kind)) > 0 ? 1 : 0].push_back(block);
+  }
+  for (std::size_t g = 0; g < groups.size(); ++g) updated_[g] = on_device(groups[g]);
 }
 
-StepResult TrainingStep::run(const StepBlock& step, const BatchSlot& slot, std::vector<Tensor>& carried) {
-  float* gradients = parts_.store.gradients();
-  program_.run(step, slot, parts_.store.view(), parts_.store.states(), carried, gradients);
-  StepResult result;
-  for (const int index : parts_.plan->loss_statistics) {
-    const auto totals = program_.statistic(index);
-    result.loss_sum += totals[0];
-    result.weight_sum = totals[1];
-  }
-  result.loss = result.weight_sum > 0 ? result.loss_sum / result.weight_sum : 0.0;
-  if (!std::isfinite(result.loss))
-    fail(ErrorKind::internal, "step {}: the loss is {}: the run diverged; lower the learning rate or clip, and resume from the last checkpoint",
-         step.step + 1, result.loss);
-  result.gradient_norm = std::sqrt(squared_norms()) / step.loss_scale;
-  if (!std::isfinite(result.gradient_norm))
-    fail(ErrorKind::internal, "step {}: the gradient's norm is {}: the run diverged; lower the learning rate or clip, and resume from the last checkpoint",
-         step.step + 1, result.gradient_norm);
-  StepBlock block = step;
-  update(block, result.gradient_norm);
+TrainingStep::Blocks TrainingStep::on_device(const std::vector<Block>& blocks) const {
+  Blocks result{static_cast<std::int64_t>(blocks.size()), DeviceBuffer(device_, blocks.size() * sizeof(Block), "table of blocks")};
+  const StreamView main = device_.stream(Queue::kMain);
+  device_.copy(result.memory.data(), blocks.data(), result.memory.bytes(), main);
+  device_.wait(main);
   return result;
 }
 
-double TrainingStep::squared_norms() {
-  const auto& blocks = parts_.plan->blocks;
-  const float* gradients = parts_.store.gradients();
-  parts_.backend.parallel(static_cast<int>(blocks.size()), [&](int task, int) {
-    const Block& block = blocks[static_cast<std::size_t>(task)];
-    block_squares_[static_cast<std::size_t>(task)] = sum_of_squares(gradients + block.offset, block.elements);
-  });
-  double total = 0;
-  for (const double squares : block_squares_) total += squares;
-  return total;
+void TrainingStep::profile(bool on) {
+  program_->profile(on);
+  recorder_.enable(!on);
 }
 
-void TrainingStep::update(StepBlock& step, double global_norm) {
-  const auto& blocks = parts_.plan->blocks;
-  std::vector<double> tensor_squares(parts_.plan->parameters.size(), 0.0);
-  for (std::size_t b = 0; b < blocks.size(); ++b) tensor_squares[static_cast<std::size_t>(blocks[b].parameter)] += block_squares_[b];
-  const auto scope = parts_.clipping ? parts_.clipping->scope() : Clipping::Scope::element;
-  const double global_factor = scope == Clipping::Scope::global ? clip_factor(global_norm, parts_.clipping->bound()) : 1.0;
-  const auto slots = parts_.store.slots();
-  float* parameters = parts_.store.parameters();
-  const float* gradients = parts_.store.gradients();
-  parts_.backend.parallel(static_cast<int>(blocks.size()), [&](int task, int) {
-    const Block& block = blocks[static_cast<std::size_t>(task)];
-    const auto parameter = static_cast<std::size_t>(block.parameter);
-    double factor = global_factor;
-    if (scope == Clipping::Scope::tensor) factor = clip_factor(std::sqrt(tensor_squares[parameter]) / step.loss_scale, parts_.clipping->bound());
-    StepBlock mine = step;
-    mine.gradient_scale = static_cast<float>(factor / step.loss_scale);
-    const void* reads[] = {gradients, &block, nullptr};
-    std::vector<void*> writes = {parameters};
-    writes.insert(writes.end(), slots.begin(), slots.end());
-    (decays_[parameter] ? decayed_ : undecayed_)->run({.reads = reads, .writes = writes, .rows = 1, .step = &mine});
+StepResult TrainingStep::run(const StepBlock& step, const BatchSlot& slot, std::span<void* const> carried) {
+  stage(slot);
+  start(step, carried);
+  return finish();
+}
+
+void TrainingStep::start(const StepBlock& step, std::span<void* const> carried) {
+  const std::vector<void*> states = parts_.store.device_states();
+  const ProgramMemory memory{.weights = parts_.store.view(), .states = states, .carried = carried, .gradients = parts_.store.device_gradients()};
+  step_number_ = step.step;
+  program_->begin(step, memory);
+  recorder_.run(program_->signature(memory), [&] {
+    program_->queue(memory);
+    queue_update();
   });
-  parts_.store.commit();
+  parts_.store.changed();
+}
+
+/// One call of all blocks on a wide device; on the host a task for each.
+template <class Body>
+void TrainingStep::each_run(const Blocks& blocks, const Body& body) const {
+  if (blocks.count == 0) return;
+  const Block* first = blocks.memory.as<const Block>();
+  if (parts_.backend.order() == WorkOrder::by_instruction) return body(first, std::int64_t{0}, blocks.count);
+  parts_.backend.parallel(static_cast<int>(blocks.count), [&](int task, int) { body(first + task, std::int64_t{task}, std::int64_t{1}); });
+}
+
+void TrainingStep::queue_update() {
+  const StreamView main = device_.stream(Queue::kMain);
+  const float* gradients = parts_.store.device_gradients();
+  StepBlock* step = program_->step_block();
+  each_run(blocks_, [&](const Block* blocks, std::int64_t first, std::int64_t count) {
+    const void* reads[] = {gradients, blocks};
+    void* writes[] = {squares_.as<double>() + first};
+    squares_kernel_->run({.reads = reads, .writes = writes, .rows = count, .stream = main});
+  });
+
+  std::vector<const void*> evidence = {squares_.data(), blocks_.memory.data()};
+  for (const int index : parts_.plan->loss_statistics) evidence.push_back(program_->statistic_memory(index));
+  evidence.push_back(program_->fault());
+  void* decisions[] = {step, outcome_.data(), scales_.data()};
+  decide_kernel_->run({.reads = evidence, .writes = decisions, .rows = blocks_.count, .step = step, .stream = main});
+
+  const bool by_tensor = parts_.clipping && parts_.clipping->scope() == Clipping::Scope::tensor;
+  std::vector<void*> writes = {parts_.store.device_parameters()};
+  for (float* slot : parts_.store.device_slots()) writes.push_back(slot);
+  for (std::size_t g = 0; g < updated_.size(); ++g)
+    each_run(updated_[g], [&](const Block* blocks, std::int64_t, std::int64_t count) {
+      const void* reads[] = {gradients, blocks, by_tensor ? scales_.data() : nullptr};
+      update_kernels_[g]->run({.reads = reads, .writes = writes, .rows = count, .step = step, .stream = main});
+    });
+  device_.copy(outcome_staging_.data(), outcome_.data(), sizeof(StepOutcome), main);
+}
+
+StepResult TrainingStep::finish() {
+  device_.wait(device_.stream(Queue::kMain));
+  const StepOutcome& outcome = *outcome_staging_.as<const StepOutcome>();
+  if (outcome.fault > 0)
+    fail(ErrorKind::content, "step {}: batch row {}: a label outside the classes of the model", step_number_ + 1, outcome.fault - 1);
+  StepResult result{.loss_sum = outcome.loss_sum, .weight_sum = outcome.weight_sum, .gradient_norm = outcome.gradient_norm, .updated = outcome.finite != 0};
+  result.loss = result.weight_sum > 0 ? result.loss_sum / result.weight_sum : 0.0;
+  if (result.updated || parts_.overflow == Overflow::is_skipped) return result;
+  const bool by_loss = !std::isfinite(result.loss);
+  fail(ErrorKind::internal, "step {}: the {} is {}: the run diverged; lower the learning rate or clip, and resume from the last checkpoint", step_number_ + 1,
+       by_loss ? "loss" : "gradient's norm", by_loss ? result.loss : result.gradient_norm);
 }
 
 }  // namespace lockstep

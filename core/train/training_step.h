@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/train/clipping.h"
 #include "core/train/optimizer.h"
 #include "core/train/program.h"
+#include "core/train/recorder.h"
 
 namespace lockstep {
 
@@ -15,13 +18,16 @@ struct StepResult {
   double loss_sum = 0;    ///< sum of loss * weight
   double weight_sum = 0;  ///< sum of weight
   double gradient_norm = 0;
-  bool updated = true;
+  bool updated = true;  ///< false where loss or gradients were not finite and such steps are skipped
 };
 
 /// One optimizer step in its fixed order: forward, backward and reduced gradients; unscale; check finite; global norm;
-/// clip; update. References must outlive it.
+/// clip; update. All of it is queued on the device, and recorded there once it repeats. References must outlive it.
 class TrainingStep {
  public:
+  /// What becomes of a step whose loss or gradients are not finite. The parameters are untouched either way.
+  enum class Overflow { fails, is_skipped };
+
   struct Parts {
     std::shared_ptr<const Plan> plan;  // shared with the store and the programs
     Backend& backend;
@@ -32,24 +38,49 @@ class TrainingStep {
     const Optimizer& optimizer;
     const Clipping* clipping = nullptr;  ///< may be null
     ParameterStore& store;
+    Overflow overflow = Overflow::fails;
   };
 
   explicit TrainingStep(const Parts& parts);
 
-  /// Collective. `internal` error when the loss or the gradients are not finite; the parameters are then untouched.
-  StepResult run(const StepBlock& step, const BatchSlot& slot, std::vector<Tensor>& carried);
+  /// Brings the next batch to the device; may be called while a step is under way. `slot` must stay valid until `start`
+  /// has returned on the host device, and no longer than this call on others.
+  void stage(const BatchSlot& slot) { program_->stage(slot); }
+  /// Starts the step of the staged batch. Collective. `carried`: places on the device by plan state index.
+  void start(const StepBlock& step, std::span<void* const> carried);
+  /// Waits for the step. Collective. `internal` error when the loss or the gradients are not finite and that `fails`;
+  /// `content` error for data that the model cannot take (a label outside its classes).
+  StepResult finish();
 
-  Program& program() { return program_; }
+  StepResult run(const StepBlock& step, const BatchSlot& slot, std::span<void* const> carried);
+
+  Program& program() { return *program_; }
+  /// Queue each piece of work by itself and time it.
+  void profile(bool on);
 
  private:
-  double squared_norms();
-  void update(StepBlock& step, double global_norm);
+  /// A list of blocks on the device.
+  struct Blocks {
+    std::int64_t count = 0;
+    DeviceBuffer memory;
+  };
+  Blocks on_device(const std::vector<Block>& blocks) const;
+  void queue_update();
+  template <class Body>
+  void each_run(const Blocks& blocks, const Body& body) const;
 
   Parts parts_;
-  Program program_;
-  std::unique_ptr<Kernel> decayed_, undecayed_;
-  std::vector<bool> decays_;          ///< by parameter
-  std::vector<double> block_squares_;  ///< by block: the sum of squares of its gradient
+  Device& device_;
+  std::unique_ptr<Program> program_;
+  std::unique_ptr<Kernel> squares_kernel_, decide_kernel_;
+  /// With weight decay and without.
+  std::array<std::unique_ptr<Kernel>, 2> update_kernels_;
+  Blocks blocks_;
+  std::array<Blocks, 2> updated_;
+  DeviceBuffer squares_, scales_, outcome_;
+  StagingBuffer outcome_staging_;
+  std::int64_t step_number_ = 0;
+  Recorder recorder_;  ///< last: recordings use all of the above
 };
 
 }  // namespace lockstep

@@ -27,9 +27,12 @@ int run(const Arguments& arguments, CommandContext& context) {
   const RunData data = load_run_data(config);
   const Precision precision = choose_precision(config.run, *engine.backend);
   const auto plan = compile_model(config, data.train.batch_fields(activation_dtype(precision)), precision);
-  const Program training(plan, Program::Kind::training, *engine.backend, engine.mode, engine.share, *engine.statistics, engine.gradients.get());
-  const Program evaluation(plan, Program::Kind::evaluation, *engine.backend, engine.mode, engine.share, *engine.statistics, nullptr);
-  context.out << describe_plan(*plan, training.implementations(), evaluation.implementations());
+  Program::Parts parts{.plan = plan, .backend = *engine.backend, .mode = engine.mode, .share = engine.share, .statistics = *engine.statistics, .gradients = engine.gradients.get()};
+  const auto training = Program::bind(parts);
+  parts.kind = Program::Kind::evaluation;
+  parts.gradients = nullptr;
+  const auto evaluation = Program::bind(parts);
+  context.out << describe_plan(*plan, training->implementations(), evaluation->implementations());
   return 0;
 }
 

@@ -52,7 +52,7 @@ int run(const Arguments& arguments, CommandContext& context) {
   Evaluator evaluator(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
   const auto loader = evaluation_loader(model.data, *model.plan, model.engine.share);
   Predictions predictions{.sample = model.plan->graph->values()[static_cast<std::size_t>(model.plan->graph->output())].spec.shape};
-  evaluator.predict(*loader, model.store->view(), model.store->states(), [&](const BatchSlot& slot, ConstTensorView output) {
+  evaluator.predict(*loader, model.store->view(), model.store->device_states(), [&](const BatchSlot& slot, ConstTensorView output) {
     std::vector<float> mine;
     append(mine, output);
     gather(ranks, model, slot, mine, predictions.values);

@@ -1,18 +1,18 @@
 #include <chrono>
 #include <cstring>
 
-#include "core/train/program_impl.h"
+#include "core/train/lane_program.h"
 
 namespace lockstep {
 
-float* Program::Impl::gradient_slot(const BoundInstruction& bound, std::size_t write, int worker, int tile) {
+float* LaneProgram::gradient_slot(const BoundInstruction& bound, std::size_t write, int worker, int tile) {
   GradientPath& path = paths[static_cast<std::size_t>(bound.instruction->writes[write].index)];
   // A shared weight's uses come from different kernels: each writes a slot of its own layout, and the lane's sum is plain.
   if (path.shared) return reinterpret_cast<float*>(shared_slot[static_cast<std::size_t>(worker)].data());
   return path.fold->slot(worker, tile);
 }
 
-void Program::Impl::gradient_written(const BoundInstruction& bound, std::size_t write, int worker, int tile) {
+void LaneProgram::gradient_written(const BoundInstruction& bound, std::size_t write, int worker, int tile) {
   const auto parameter = static_cast<std::size_t>(bound.instruction->writes[write].index);
   GradientPath& path = paths[parameter];
   if (!path.shared) {
@@ -34,7 +34,7 @@ void Program::Impl::gradient_written(const BoundInstruction& bound, std::size_t 
 }
 
 /// A lane without samples contributes zeros, on whichever rank it lies.
-void Program::Impl::clear_lane(const BoundInstruction& bound, int worker, int tile) {
+void LaneProgram::clear_lane(const BoundInstruction& bound, int worker, int tile) {
   for (std::size_t w = 0; w < bound.instruction->writes.size(); ++w) {
     const PlanOperand& write = bound.instruction->writes[w];
     if (write.role == PlanRole::statistic)
@@ -46,7 +46,7 @@ void Program::Impl::clear_lane(const BoundInstruction& bound, int worker, int ti
   }
 }
 
-void Program::Impl::finish_gradients(int segment) {
+void LaneProgram::finish_gradients(int segment) {
   const auto start = std::chrono::steady_clock::now();
   std::vector<int> ready;
   for (std::size_t p = 0; p < paths.size(); ++p)

@@ -1,32 +1,18 @@
 #include <algorithm>
 #include <set>
 
-#include "core/train/program_impl.h"
+#include "core/train/lane_program.h"
 
 namespace lockstep {
-namespace {
-
-const PlanProgram& choose(const Plan& plan, Program::Kind kind) { return kind == Program::Kind::training ? plan.training : plan.evaluation; }
-
-int smallest_group(const Plan& plan) {
-  int least = 0;
-  for (const PlanStatistic& statistic : plan.statistics)
-    if (statistic.group_lanes > 0) least = least == 0 ? statistic.group_lanes : std::min(least, statistic.group_lanes);
-  return least;
-}
-
-}  // namespace
-
-Program::Impl::Impl(std::shared_ptr<const Plan> the_plan, Kind kind, Backend& the_backend, RunMode the_mode, RankShare the_share,
-                    StatisticsReducer& the_statistics, GradientSynchronizer* the_gradients)
-    : plan(std::move(the_plan)),
-      program(choose(*plan, kind)),
-      backend(the_backend),
-      mode(the_mode),
-      share(the_share),
-      statistics(the_statistics),
-      synchronizer(the_gradients) {
-  schedule = TileSchedule::make(mode, share.lanes, backend.workers(), smallest_group(*plan));
+LaneProgram::LaneProgram(const Parts& parts)
+    : plan(parts.plan),
+      program(parts.kind == Kind::training ? plan->training : plan->evaluation),
+      backend(parts.backend),
+      mode(parts.mode),
+      share(parts.share),
+      statistics(parts.statistics),
+      synchronizer(parts.gradients) {
+  schedule = TileSchedule::make(mode, share.lanes, backend.workers(), plan->smallest_group_lanes());
   tile_rows = schedule.largest_tile_lanes() * plan->lane_rows();
   capacity_rows = share.lanes.count() * plan->lane_rows();
   worker_times.resize(static_cast<std::size_t>(backend.workers()));
@@ -43,7 +29,7 @@ Program::Impl::Impl(std::shared_ptr<const Plan> the_plan, Kind kind, Backend& th
   allocate();
 }
 
-void Program::Impl::bind_instructions() {
+void LaneProgram::bind_instructions() {
   std::set<int> gradients_seen;
   for (const Instruction& instruction : program.instructions) {
     BoundInstruction bound{.instruction = &instruction};
@@ -65,7 +51,7 @@ void Program::Impl::bind_instructions() {
   }
 }
 
-void Program::Impl::bind_gradients() {
+void LaneProgram::bind_gradients() {
   paths.resize(plan->parameters.size());
   for (std::size_t s = 0; s < program.segments.size(); ++s)
     for (int i = program.segments[s].first; i < program.segments[s].last; ++i) {
@@ -93,7 +79,7 @@ void Program::Impl::bind_gradients() {
     for (std::size_t n = 1; n < node_spans.size(); ++n) node_arenas.emplace_back(static_cast<std::size_t>(plan->arena_elements) * sizeof(float));
 }
 
-void Program::Impl::allocate() {
+void LaneProgram::allocate() {
   arena = HostBuffer(static_cast<std::size_t>(program.arena_bytes_per_sample * capacity_rows));
   std::size_t workspace_bytes = 0, slot_floats = 0, plain_floats = 0;
   for (const BoundInstruction& bound : instructions) {
@@ -119,7 +105,7 @@ void Program::Impl::allocate() {
     const auto bytes = static_cast<std::size_t>(statistic.size) * sizeof(double);
     memory.local = HostBuffer(bytes * static_cast<std::size_t>(share.lanes.count()));
     memory.result = HostBuffer(bytes * static_cast<std::size_t>(memory.groups));
-    statistic_memory.push_back(std::move(memory));
+    statistics_memory.push_back(std::move(memory));
   }
 }
 

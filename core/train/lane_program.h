@@ -38,10 +38,27 @@ struct BoundInstruction {
   std::vector<bool> first_use;     ///< by write: of a shared gradient, whether this is its lane's first use
 };
 
-struct Program::Impl {
-  Impl(std::shared_ptr<const Plan> the_plan, Kind kind, Backend& the_backend, RunMode the_mode, RankShare the_share, StatisticsReducer& the_statistics,
-       GradientSynchronizer* the_gradients);
+/// A program for worker threads: each takes lane after lane through all instructions of a segment, so that what one kernel
+/// writes the next finds in the cache. Work runs at once, in `queue`.
+class LaneProgram final : public Program {
+ public:
+  explicit LaneProgram(const Parts& parts);
 
+  void stage(const BatchSlot& batch) override { staged = &batch; }
+  void begin(const StepBlock& numbers, const ProgramMemory& memory) override;
+  void queue(const ProgramMemory& memory) override;
+  std::vector<std::int64_t> signature(const ProgramMemory&) const override { return {}; }
+  StepBlock* step_block() override { return &step; }
+  const double* statistic_memory(int index) const override;
+  std::int64_t* fault() override { return nullptr; }
+  std::vector<double> statistic(int index) override;
+  ConstTensorView output() override;
+  std::size_t activation_bytes() const override;
+  std::vector<std::string> implementations() const override;
+  void profile(bool on) override { profiling = on; }
+  const TimeByOp& times() override;
+
+ private:
   void bind_instructions();
   void bind_gradients();
   void allocate();
@@ -76,23 +93,22 @@ struct Program::Impl {
   std::vector<GradientPath> paths;  ///< by parameter
   std::vector<PackedParameter> packed;
   std::uint64_t packed_version = 0;
-  std::vector<StatisticMemory> statistic_memory;
+  std::vector<StatisticMemory> statistics_memory;
   HostBuffer arena;
   std::vector<HostBuffer> scratch, workspace, shared_slot, shared_plain;  ///< by worker
   std::vector<LaneSpan> node_spans;
   std::vector<HostBuffer> node_arenas;  ///< of the second node on; the first uses the gradient arena
 
   // Of the run in progress.
-  const StepBlock* step = nullptr;
-  const BatchSlot* slot = nullptr;
+  StepBlock step;
+  const BatchSlot *staged = nullptr, *slot = nullptr;
   ParameterView weights;
-  std::vector<Tensor>* states = nullptr;
-  std::vector<Tensor>* carried = nullptr;
+  std::span<void* const> states, carried;
   float* gradients = nullptr;
 
   bool profiling = false;
   std::vector<TimeByOp> worker_times;
-  TimeByOp times;
+  TimeByOp total_times;
 };
 
 }  // namespace lockstep
