@@ -29,6 +29,24 @@ std::vector<BatchField> fields_of(const Graph& graph) {
   return fields;
 }
 
+std::unique_ptr<Backend> cpu(int threads) { return make_from<Backend>({{"cpu", Value::boolean(true)}, {"threads", Value::integer(threads)}}); }
+
+class ByInstruction final : public Backend {
+ public:
+  explicit ByInstruction(std::unique_ptr<Backend> kernels) : kernels_(std::move(kernels)) {}
+  std::string name() const override { return kernels_->name(); }
+  std::string describe() const override { return kernels_->describe(); }
+  std::vector<Precision> precisions() const override { return kernels_->precisions(); }
+  Device& device() override { return kernels_->device(); }
+  WorkOrder order() const override { return WorkOrder::by_instruction; }
+  std::unique_ptr<Kernel> make(const OpSpec& spec) const override { return kernels_->make(spec); }
+  int workers() const override { return kernels_->workers(); }
+  void parallel(int tasks, const std::function<void(int task, int worker)>& body) override { kernels_->parallel(tasks, body); }
+
+ private:
+  std::unique_ptr<Backend> kernels_;
+};
+
 template <class Exact, class Fast, class Base>
 std::unique_ptr<Base> choose(RunMode mode, Communicator& ranks, int lanes) {
   if (mode == RunMode::fast) return std::make_unique<Fast>(ranks);
@@ -40,19 +58,21 @@ std::unique_ptr<Base> choose(RunMode mode, Communicator& ranks, int lanes) {
 
 }  // namespace
 
+std::unique_ptr<Backend> cpu_by_instruction(int threads) { return std::make_unique<ByInstruction>(cpu(threads)); }
+
 SmallResult train(const SmallTraining& t, Communicator& ranks) {
   const Graph graph = t.graph(activation_dtype(t.precision));
   const auto fields = fields_of(graph);
   const auto plan = std::make_shared<const Plan>(make_plan(
       graph, {.precision = t.precision, .global_batch = t.global_batch, .lanes = t.lanes, .bucket_bytes = 2048, .block_elements = 50}));
   const RankShare share{lanes_of_rank(t.lanes, ranks.rank(), ranks.size())};
-  const auto backend = make_from<Backend>({{"cpu", Value::boolean(true)}, {"threads", Value::integer(t.threads)}});
+  const auto backend = t.backend ? t.backend(t.threads) : cpu(t.threads);
   const auto statistics = choose<TreeStatisticsReducer, FastStatisticsReducer, StatisticsReducer>(t.mode, ranks, t.lanes);
   const auto gradients = choose<TreeGradientSynchronizer, AllReduceGradientSynchronizer, GradientSynchronizer>(t.mode, ranks, t.lanes);
   const auto optimizer = parse_plug_in<Optimizer>(t.optimizer);
   const auto schedule = parse_plug_in<Schedule>(t.schedule);
   const auto clipping = t.clip.empty() ? nullptr : parse_plug_in<Clipping>(t.clip);
-  ParameterStore store(plan, 7, optimizer->slots());
+  ParameterStore store(plan, 7, optimizer->slots(), backend->device());
   if (t.prepare) t.prepare(store);
   store.commit();
   TrainingStep step({.plan = plan,
@@ -70,9 +90,10 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
                  .schedule = *schedule,
                  .callbacks = {},
                  .seed = 7,
-                 .carried = make_carried(*plan, share.lanes.count() * plan->lane_rows()),
+                 .carried = make_carried(*plan, share.lanes.count() * plan->lane_rows(), backend->device()),
                  .first_row = share.lanes.first * plan->lane_rows(),
                  .total_rows = t.lanes * plan->lane_rows()};
+  const std::vector<void*> carried = on_device(state.carried);
   SmallResult result;
   for (int i = 0; i < t.steps; ++i) {
     const BatchPosition at{
@@ -87,7 +108,7 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
                           .batch_samples = at.samples,
                           .learning_rate = static_cast<float>(t.learning_rate * schedule->factor(progress)),
                           .momentum = static_cast<float>(schedule->momentum(progress).value_or(optimizer->momentum()))};
-    const StepResult done = step.run(block, source.batch(at, {}), state.carried);
+    const StepResult done = step.run(block, source.batch(at, {}), carried);
     result.losses.push_back(done.loss);
     result.gradient_norms.push_back(done.gradient_norm);
     state.step = state.updates = state.step + 1;
@@ -95,8 +116,8 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
     if (state.epoch_position == t.samples) state.epoch += 1, state.epoch_position = 0;
   }
   Evaluator evaluator(plan, *backend, t.mode, share, *statistics);
-  result.metrics = evaluator.run(source, store.view(), store.states());
-  evaluator.predict(source, store.view(), store.states(), [&](const BatchSlot& slot, ConstTensorView output) {
+  result.metrics = evaluator.run(source, store.view(), store.device_states());
+  evaluator.predict(source, store.view(), store.device_states(), [&](const BatchSlot& slot, ConstTensorView output) {
     if (output.spec.dtype != Dtype::f32) return;
     const std::int64_t size = output.spec.elements() / std::max<std::int64_t>(slot.rows, 1);
     for (std::int64_t row = 0; row < slot.rows; ++row) {
@@ -104,10 +125,11 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
       result.outputs[slot.position.first + slot.first_row + row].assign(first, first + size);
     }
   });
+  store.download();
   for (const PlanParameter& p : plan->parameters)
     result.tensors[p.name].assign(store.parameters() + p.offset, store.parameters() + p.offset + p.spec.shape.elements());
   for (std::size_t i = 0; i < plan->states.size(); ++i)
-    if (const Tensor& state_tensor = store.states()[i];
+    if (const MirroredTensor& state_tensor = store.states()[i];
         plan->states[i].spec.scope == StateScope::run && state_tensor.spec().dtype == Dtype::f32)
       result.tensors[plan->states[i].name].assign(state_tensor.as<float>(), state_tensor.as<float>() + state_tensor.spec().elements());
   result.digest = state_digest([&](StateVisitor& visitor) {
@@ -115,7 +137,7 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
     state.visit(whole);
   });
   result.parameters.assign(store.parameters(), store.parameters() + plan->arena_elements);
-  result.gradients.assign(store.gradients(), store.gradients() + plan->arena_elements);
+  result.gradients = store.download_gradients();
   return result;
 }
 

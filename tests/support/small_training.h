@@ -29,6 +29,8 @@ struct SmallTraining {
   /// Plug-ins in TOML: `{ sgd = "nesterov", weight_decay = 1e-3 }`. No clipping where `clip` is empty.
   std::string optimizer = "{ sgd = \"nesterov\", weight_decay = 1e-3 }", schedule = "{ constant = true }", clip;
   SyntheticSource::Element element;  ///< the samples; random ones where empty
+  /// What a rank computes with, given its threads; the CPU where empty.
+  std::function<std::unique_ptr<Backend>(int threads)> backend;
 };
 
 struct SmallResult {
@@ -45,6 +47,9 @@ struct SmallResult {
 SmallResult train(const SmallTraining& training, Communicator& ranks);
 /// On ranks that are threads; the result of rank 0, with the outputs of all.
 SmallResult train_on(int ranks, const SmallTraining& training);
+
+/// The CPU's kernels in the order of a wide device: instruction by instruction, in host memory.
+std::unique_ptr<Backend> cpu_by_instruction(int threads);
 
 /// conv, norm, relu, a residual with a norm, dropout, global average pool, dense, cross-entropy, accuracy.
 Graph small_residual_network(Dtype dtype);

@@ -57,6 +57,31 @@ TEST(ProgramTest, ExactHoldsWithCarriedStateSharedWeightsAndALossWithItsOwnReduc
   expect_same_bits_everywhere({.graph = stress_graph, .learning_rate = 0.01});
 }
 
+/// Lane by lane through all instructions, or instruction by instruction through all lanes: the same sums in the same order.
+TEST(ProgramTest, TheOrderOfWorkChangesNoBit) {
+  for (const auto& graph : {std::function<Graph(Dtype)>(test::small_residual_network), std::function<Graph(Dtype)>(stress_graph)})
+    for (const Precision precision : {Precision::f32, Precision::bf16})
+      for (const int ranks : {1, 2, 3, 8}) {
+        SmallTraining training{.graph = graph, .precision = precision, .learning_rate = 0.01};
+        const auto by_lane = train_on(1, training);
+        training.backend = test::cpu_by_instruction;
+        const auto by_instruction = train_on(ranks, training);
+        EXPECT_EQ(by_instruction.digest, by_lane.digest) << ranks << " ranks";
+        EXPECT_EQ(by_instruction.losses, by_lane.losses) << ranks << " ranks";
+        EXPECT_EQ(by_instruction.metrics, by_lane.metrics) << ranks << " ranks";
+      }
+}
+
+TEST(ProgramTest, FastAgreesByInstruction) {
+  SmallTraining training{.graph = test::small_residual_network};
+  const auto expected = train_on(1, training);
+  training.mode = RunMode::fast;
+  training.backend = test::cpu_by_instruction;
+  const auto result = train_on(2, training);
+  for (std::size_t i = 0; i < expected.losses.size(); ++i) EXPECT_NEAR(result.losses[i], expected.losses[i], 1e-4);
+  for (std::size_t i = 0; i < expected.parameters.size(); ++i) ASSERT_NEAR(result.parameters[i], expected.parameters[i], 2e-4);
+}
+
 TEST(ProgramTest, FastAgreesToRounding) {
   for (const auto& graph : {std::function<Graph(Dtype)>(test::small_residual_network), std::function<Graph(Dtype)>(stress_graph)}) {
     const SmallTraining exact{.graph = graph, .learning_rate = 0.01};
