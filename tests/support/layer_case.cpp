@@ -10,6 +10,9 @@
 namespace lockstep::test {
 namespace {
 
+/// Lanes' results begin at multiples of this, with a gap of at least one byte between.
+constexpr std::size_t kLaneGap = 256;
+
 /// Chan et al. 1983, written apart from the library's own: total = total (+) part.
 void combine_moments(std::span<double> total, std::span<const double> part) {
   const std::size_t channels = (total.size() - 1) / 2;
@@ -30,7 +33,7 @@ WriteMode LayerCase::mode_of(const Operand& operand) const {
   for (const auto& [index, mode] : input_gradient_modes)
     if (index == operand.index) return mode;
   const Dtype dtype = inputs_.at(static_cast<std::size_t>(operand.index)).dtype;
-  return dtype == Dtype::f32 || dtype == Dtype::bf16 ? WriteMode::overwrite : WriteMode::skip;
+  return dtype == Dtype::f32 || dtype == Dtype::bf16 || dtype == Dtype::f16 ? WriteMode::overwrite : WriteMode::skip;
 }
 
 void LayerCase::poison(Role role, std::size_t count) {
@@ -43,6 +46,7 @@ void LayerCase::run_forward() {
   poison(Role::output, spec_.outputs.size());
   poison(Role::saved, spec_.saved.size());
   for (Statistic& statistic : statistics_) statistic = {};
+  fault_ = 0;
   run(spec_.forward);
 }
 
@@ -56,6 +60,7 @@ void LayerCase::run_evaluate() {
   prepare();
   poison(Role::output, spec_.outputs.size());
   for (Statistic& statistic : statistics_) statistic = {};
+  fault_ = 0;
   run(spec_.evaluate);
 }
 
@@ -72,7 +77,7 @@ void LayerCase::run(const std::vector<Phase>& phases) {
       continue;
     }
     Bound bound = bind(phase);
-    for (const Rows& part : calls(phase)) call(phase, bound, part);
+    for (const Rows& part : calls(phase, bound)) call(phase, bound, part);
     finish(phase, bound);
   }
 }
@@ -108,28 +113,60 @@ LayerCase::Bound LayerCase::bind(const Phase& phase) {
     const std::size_t bytes = bound.kernel->packed_bytes(static_cast<int>(i));
     if (!bytes) continue;
     bound.packed[i] = Guarded(bytes);
-    bound.kernel->pack(static_cast<int>(i), reinterpret_cast<const float*>(buffer(Role::parameter, phase.reads[i].index).data()),
-                       bound.packed[i].data(), {});
+    const Guarded& plain = buffer(Role::parameter, phase.reads[i].index);
+    twin_.add(plain), twin_.add(bound.packed[i]);
+    twin_.upload();
+    bound.kernel->pack(static_cast<int>(i), reinterpret_cast<const float*>(twin_.at(plain.data())), twin_.at(bound.packed[i].data()),
+                       twin_.stream());
+    twin_.download();
     EXPECT_TRUE(bound.packed[i].intact()) << phase.op << " packs outside its memory";
   }
   bound.slots.resize(phase.writes.size());
   bound.sums.resize(phase.writes.size());
+  bound.strides.resize(phase.writes.size());
+  bound.slot_bytes.resize(phase.writes.size());
+  bound.lanes = phase.kind == PhaseKind::per_lane ? lanes_at_once(phase, *bound.kernel) : 1;
   for (std::size_t i = 0; i < phase.writes.size(); ++i) {
     const Operand& w = phase.writes[i];
     const std::size_t elements = static_cast<std::size_t>(spec_of(w.role, w.index).elements());
     const std::size_t slot = static_cast<std::size_t>(bound.kernel->slot_elements(static_cast<int>(i)));
-    if (w.role == Role::statistic) bound.slots[i] = std::make_unique<Guarded>(elements * sizeof(double));
-    if (w.role == Role::parameter_gradient) bound.slots[i] = std::make_unique<Guarded>((slot ? slot : elements) * sizeof(float));
+    if (w.role == Role::statistic) bound.slot_bytes[i] = elements * sizeof(double);
+    if (w.role == Role::parameter_gradient) bound.slot_bytes[i] = (slot ? slot : elements) * sizeof(float);
+    if (!bound.slot_bytes[i]) continue;
+    const std::size_t stride = (bound.slot_bytes[i] + 2 * kLaneGap - 1) / kLaneGap * kLaneGap;
+    bound.strides[i] = static_cast<std::int64_t>(stride);
+    bound.slots[i] = std::make_unique<Guarded>(stride * static_cast<std::size_t>(bound.lanes - 1) + bound.slot_bytes[i]);
   }
   return bound;
 }
 
-std::vector<LayerCase::Rows> LayerCase::calls(const Phase& phase) const {
+int LayerCase::group_end(const Phase& phase, int lane) const {
+  int end = lanes;
+  for (const Operand& r : phase.reads) {
+    if (r.role != Role::statistic) continue;
+    const Statistic& statistic = statistics_.at(static_cast<std::size_t>(r.index));
+    const int group = statistic.reduced ? statistic.group_lanes : 1;
+    if (group > 0) end = std::min(end, (lane / group + 1) * group);
+  }
+  return end;
+}
+
+int LayerCase::lanes_at_once(const Phase& phase, const Kernel& kernel) const {
+  if (!kernel.takes_lanes()) return 1;
+  const int most = group_end(phase, 0);
+  return lanes_per_call > 0 ? std::min(lanes_per_call, most) : most;
+}
+
+std::vector<LayerCase::Rows> LayerCase::calls(const Phase& phase, const Bound& bound) const {
   if (phase.kind == PhaseKind::once) return {{0, 0, 0}};
   std::vector<Rows> parts;
   const std::int64_t a_lane = lane_rows();
   if (phase.kind == PhaseKind::per_lane) {
-    for (int l = 0; l < lanes; ++l) parts.push_back({std::min(rows, l * a_lane), std::min(rows, (l + 1) * a_lane), l});
+    for (int l = 0; l < lanes;) {
+      const int end = std::min(group_end(phase, l), l + bound.lanes);
+      parts.push_back({std::min(rows, l * a_lane), std::min(rows, end * a_lane), l, end - l});
+      l = end;
+    }
     return parts;
   }
   std::int64_t border = rows;
@@ -176,32 +213,55 @@ void LayerCase::call(const Phase& phase, Bound& bound, const Rows& part) {
       writes.push_back(const_cast<void*>(read_pointer(w, part, phase.kind, {})));
   }
   bound.workspace.poison();
+  std::int64_t fault = 0;
+  for (const auto& [key, memory] : buffers_) twin_.add(memory);
+  for (const Guarded& packed : bound.packed) twin_.add(packed);
+  for (const auto& slot : bound.slots)
+    if (slot) twin_.add(*slot);
+  for (Statistic& statistic : statistics_) twin_.add(std::span(statistic.lanes)), twin_.add(std::span(statistic.totals));
+  twin_.add(bound.workspace);
+  twin_.add(std::span(&step, 1)), twin_.add(std::span(&fault, 1));
+  twin_.upload();
+  for (const void*& read : reads) read = twin_.at(read);
+  for (void*& write : writes) write = twin_.at(write);
   KernelCall kernel_call{
-      .reads = reads, .writes = writes, .rows = part.last - part.first, .first_row = first_row + part.first, .step = &step};
-  kernel_call.workspace = bound.workspace.data();
+      .reads = reads, .writes = writes, .rows = part.last - part.first, .first_row = first_row + part.first, .step = twin_.at(&step)};
+  kernel_call.workspace = twin_.at(bound.workspace.data());
+  kernel_call.stream = twin_.stream();
+  if (phase.kind == PhaseKind::per_lane && bound.kernel->takes_lanes())
+    kernel_call.lanes = part.lanes, kernel_call.lane_rows = lane_rows(), kernel_call.lane_strides = bound.strides;
+  if (!twin_.on_host()) kernel_call.fault = twin_.at(&fault);
   bound.kernel->run(kernel_call);
+  twin_.download();
+  fault_ = std::max(fault_, fault);
   EXPECT_TRUE(bound.workspace.intact()) << phase.op << " writes outside its workspace";
   for (const auto& [key, memory] : buffers_)
     EXPECT_TRUE(memory.intact()) << phase.op << " writes outside operand " << static_cast<int>(key.first) << "/" << key.second;
-  gather(phase, bound, part.lane);
+  gather(phase, bound, part);
 }
 
-void LayerCase::gather(const Phase& phase, Bound& bound, int lane) {
+void LayerCase::gather(const Phase& phase, Bound& bound, const Rows& part) {
   for (std::size_t i = 0; i < phase.writes.size(); ++i) {
     if (!bound.slots[i]) continue;
     const Operand& w = phase.writes[i];
-    const Guarded& slot = *bound.slots[i];
-    EXPECT_TRUE(slot.intact()) << phase.op << " writes outside the slot of its write " << i;
-    if (w.role == Role::statistic) {
-      Statistic& statistic = statistics_[static_cast<std::size_t>(w.index)];
-      const std::size_t size = slot.bytes() / sizeof(double);
-      statistic.lanes.resize(size * static_cast<std::size_t>(lanes));
-      std::memcpy(statistic.lanes.data() + size * static_cast<std::size_t>(lane), slot.data(), slot.bytes());
-      continue;
+    const Guarded& slots = *bound.slots[i];
+    EXPECT_TRUE(slots.intact()) << phase.op << " writes outside the slots of its write " << i;
+    for (int l = 0; l < part.lanes; ++l) {
+      const std::byte* const slot = slots.data() + l * bound.strides[i];
+      const std::byte* const gap_end = l + 1 < part.lanes ? slot + bound.strides[i] : slot + bound.slot_bytes[i];
+      EXPECT_TRUE(std::all_of(slot + bound.slot_bytes[i], gap_end, [](std::byte b) { return b == std::byte{0xFF}; }))
+          << phase.op << " writes between the lanes of its write " << i;
+      if (w.role == Role::statistic) {
+        Statistic& statistic = statistics_[static_cast<std::size_t>(w.index)];
+        const std::size_t size = bound.slot_bytes[i] / sizeof(double);
+        statistic.lanes.resize(size * static_cast<std::size_t>(lanes));
+        std::memcpy(statistic.lanes.data() + size * static_cast<std::size_t>(part.lane + l), slot, bound.slot_bytes[i]);
+        continue;
+      }
+      const float* values = reinterpret_cast<const float*>(slot);
+      bound.sums[i].resize(bound.slot_bytes[i] / sizeof(float));
+      for (std::size_t k = 0; k < bound.sums[i].size(); ++k) bound.sums[i][k] += values[k];
     }
-    const float* values = reinterpret_cast<const float*>(slot.data());
-    bound.sums[i].resize(slot.bytes() / sizeof(float));
-    for (std::size_t k = 0; k < bound.sums[i].size(); ++k) bound.sums[i][k] += values[k];
   }
 }
 
@@ -212,9 +272,16 @@ void LayerCase::finish(const Phase& phase, Bound& bound) {
     if (bound.kernel->slot_elements(static_cast<int>(i)) == 0)
       std::memcpy(plain.data(), bound.sums[i].data(), plain.bytes());
     else
-      bound.kernel->unpack(static_cast<int>(i), bound.sums[i].data(), reinterpret_cast<float*>(plain.data()), {});
+      unpack(*bound.kernel, static_cast<int>(i), bound.sums[i], plain);
     EXPECT_TRUE(plain.intact()) << phase.op << " unpacks outside its gradient";
   }
+}
+
+void LayerCase::unpack(const Kernel& kernel, int write, std::vector<float>& sum, const Guarded& plain) {
+  twin_.add(std::span(sum)), twin_.add(plain);
+  twin_.upload();
+  kernel.unpack(write, twin_.at(sum.data()), reinterpret_cast<float*>(twin_.at(plain.data())), twin_.stream());
+  twin_.download();
 }
 
 void LayerCase::reduce(const Phase& phase) {

@@ -10,25 +10,9 @@
 
 #include "core/backend/backend.h"
 #include "core/model/layer.h"
+#include "tests/support/device_twin.h"
 
 namespace lockstep::test {
-
-/// Memory between guard bytes; `intact` tells whether a kernel wrote outside. Fresh memory is all ones: a NaN in
-/// every floating type, so that an element that a kernel forgets is seen.
-class Guarded {
- public:
-  Guarded() = default;
-  explicit Guarded(std::size_t bytes);
-  std::byte* data() const { return buffer_.data() ? buffer_.data() + kGuard : nullptr; }
-  std::size_t bytes() const { return bytes_; }
-  void poison();
-  bool intact() const;
-
- private:
-  static constexpr std::size_t kGuard = 256;
-  HostBuffer buffer_;
-  std::size_t bytes_ = 0;
-};
 
 /// A plug-in in run-file notation: `make_from<Layer>({{"conv2d", Value::integer(4)}, {"size", Value::integer(3)}})`.
 template <class T>
@@ -54,16 +38,17 @@ std::unique_ptr<T> make_from(const char* name) {
 ///   c.output(0), c.input_gradient(0), c.parameter_gradient(0), c.state(0), c.statistic(0) ...
 ///   c.check_all();             // or one check at a time
 ///
-/// Per-lane phases are called once a lane (empty ones too), statistics and gradient slots are folded over the lanes,
+/// Per-lane phases are called once a lane (empty ones too) or, where the kernel takes them, over several lanes; statistics and gradient slots are folded over the lanes,
 /// packed parameters and unpacked gradients are served. Every phase's buffers stand between guard bytes.
 class LayerCase {
  public:
-  LayerCase(std::unique_ptr<const Layer> layer, std::vector<TensorSpec> inputs, const Backend* backend = nullptr);
+  LayerCase(std::unique_ptr<const Layer> layer, std::vector<TensorSpec> inputs, Backend* backend = nullptr);
 
   // Settings, read by the next run.
   std::int64_t rows = 6;
   int lanes = 2;
   std::int64_t rows_per_call = 0;                               ///< of a rows phase; 0: all
+  int lanes_per_call = 0;                                       ///< of a per-lane phase whose kernel takes several; 0: all
   std::int64_t integer_limit = 3;                               ///< of random integer inputs
   std::int64_t first_row = 0;                                   ///< position of the first row in the global batch
   std::string name = "layer";                                   ///< the stable name that kernels see
@@ -101,6 +86,8 @@ class LayerCase {
   std::vector<double> output_gradient(int index) { return get(Role::output_gradient, index); }
   std::vector<double> input_gradient(int index) { return get(Role::input_gradient, index); }
   std::vector<double> parameter_gradient(int index) { return get(Role::parameter_gradient, index); }
+  /// Where kernels of the last run noted bad content: 1 + the largest row, or 0.
+  std::int64_t fault() const { return fault_; }
   /// The reduced total of a statistic's group.
   std::vector<double> statistic(int index, int group = 0) const;
 
@@ -110,11 +97,16 @@ class LayerCase {
   void check_write_modes();
   /// The same bits twice.
   void check_repeatable();
-  /// Bits of a rows phase do not depend on the rows of a call; splitting into lanes changes rounding alone.
+  /// Bits of a rows phase do not depend on the rows of a call, nor a lane's on the lanes of a call; splitting into lanes
+  /// changes rounding alone.
   void check_rows_invariance();
   /// Results of the bf16 twin are near those in f32.
   void check_bf16();
   void check_all();
+  /// Outputs, states, gradients and statistics by name, as the last runs left them.
+  std::map<std::string, std::vector<double>> results();
+  /// Fresh states, forward, backward where there is one.
+  void run_both();
 
  private:
   using Key = std::pair<Role, int>;
@@ -127,13 +119,16 @@ class LayerCase {
     std::unique_ptr<Kernel> kernel;
     OpSpec spec;
     std::vector<Guarded> packed;                  ///< by read
-    std::vector<std::unique_ptr<Guarded>> slots;  ///< by write: one lane's gradient slot or statistic
+    std::vector<std::unique_ptr<Guarded>> slots;  ///< by write: gradient slots or statistics of the lanes of one call
+    std::vector<std::int64_t> strides;            ///< by write: bytes from lane to lane in it
+    std::vector<std::size_t> slot_bytes;          ///< by write: of one lane
+    int lanes = 1;                                ///< the most of one call
     std::vector<std::vector<float>> sums;         ///< by write: slots folded
     Guarded workspace;
   };
   struct Rows {
     std::int64_t first, last;
-    int lane;
+    int lane, lanes = 1;
   };
 
   void prepare();
@@ -149,33 +144,37 @@ class LayerCase {
   void run(const std::vector<Phase>& phases);
   bool wanted(const Phase& phase) const;
   Bound bind(const Phase& phase);
-  std::vector<Rows> calls(const Phase& phase) const;
+  std::vector<Rows> calls(const Phase& phase, const Bound& bound) const;
+  /// The first lane behind `lane` whose statistics are others than its.
+  int group_end(const Phase& phase, int lane) const;
+  int lanes_at_once(const Phase& phase, const Kernel& kernel) const;
   std::int64_t lane_rows() const { return (rows + lanes - 1) / lanes; }
   void call(const Phase& phase, Bound& bound, const Rows& part);
-  void gather(const Phase& phase, Bound& bound, int lane);
+  void gather(const Phase& phase, Bound& bound, const Rows& part);
   void finish(const Phase& phase, Bound& bound);
+  void unpack(const Kernel& kernel, int write, std::vector<float>& sum, const Guarded& plain);
   void reduce(const Phase& phase);
   const void* read_pointer(const Operand& operand, const Rows& part, PhaseKind kind, const Guarded& packed);
 
   double objective();
   void check_operand(Role role, int index, Role gradient_role);
-  std::map<std::string, std::vector<double>> results();
   void restore_states();
-  void run_both();
   void expect_same(const std::map<std::string, std::vector<double>>& expected, double relative, const char* what);
 
   const Layer& layer() const { return twin_of_ ? *twin_of_ : *layer_; }
   std::unique_ptr<const Layer> layer_;
   const Layer* twin_of_ = nullptr;  ///< not owned: the bf16 twin borrows its layer
-  LayerCase(const Layer& twin_of, std::vector<TensorSpec> inputs, const Backend* backend);
+  LayerCase(const Layer& twin_of, std::vector<TensorSpec> inputs, Backend* backend);
 
   std::vector<TensorSpec> inputs_;
   LayerSpec spec_;
-  const Backend* backend_;
+  Backend* backend_;
   std::int64_t prepared_rows_ = -1;
   std::map<Key, Guarded> buffers_;
   std::map<Key, std::vector<double>> given_;  ///< set before the buffers are there
   std::vector<Statistic> statistics_;
+  DeviceTwin twin_;
+  std::int64_t fault_ = 0;
 };
 
 }  // namespace lockstep::test

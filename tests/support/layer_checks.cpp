@@ -17,7 +17,7 @@ double largest(const std::vector<double>& values) {
   return most;
 }
 
-bool is_float(Dtype dtype) { return dtype == Dtype::f32 || dtype == Dtype::bf16; }
+bool is_float(Dtype dtype) { return dtype == Dtype::f32 || dtype == Dtype::bf16 || dtype == Dtype::f16; }
 
 }  // namespace
 
@@ -85,7 +85,7 @@ void LayerCase::restore_states() {
 void LayerCase::run_both() {
   restore_states();
   run_forward();
-  run_backward();
+  if (!spec_.backward.empty()) run_backward();
 }
 
 std::map<std::string, std::vector<double>> LayerCase::results() {
@@ -98,6 +98,8 @@ std::map<std::string, std::vector<double>> LayerCase::results() {
   keep(Role::state, spec_.state.size(), "state");
   keep(Role::input_gradient, inputs_.size(), "input gradient");
   keep(Role::parameter_gradient, spec_.parameters.size(), "parameter gradient");
+  for (std::size_t i = 0; i < statistics_.size(); ++i)
+    if (statistics_[i].reduced) all["statistic " + std::to_string(i)] = statistics_[i].totals;
   return all;
 }
 
@@ -136,6 +138,12 @@ void LayerCase::check_rows_invariance() {
     expect_same(whole, 0.0, "fewer rows a call");
   }
   rows_per_call = 0;
+  for (const int part : {1, 3}) {
+    lanes_per_call = part;
+    run_both();
+    expect_same(whole, 0.0, "fewer lanes a call");
+  }
+  lanes_per_call = 0;
   for (const auto* phases : {&spec_.forward, &spec_.backward})
     for (const Phase& phase : *phases)
       if (phase.kind == PhaseKind::reduce && phase.group_lanes > 0) return;

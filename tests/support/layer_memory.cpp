@@ -5,11 +5,10 @@
 
 #include "core/base/philox.h"
 #include "core/tensor/bfloat16.h"
+#include "core/tensor/float16.h"
 
 namespace lockstep::test {
 namespace {
-
-constexpr std::byte kGuardByte{0xA5};
 
 double load(const std::byte* data, Dtype dtype, std::int64_t i) {
   switch (dtype) {
@@ -26,7 +25,7 @@ double load(const std::byte* data, Dtype dtype, std::int64_t i) {
     case Dtype::i64:
       return static_cast<double>(reinterpret_cast<const std::int64_t*>(data)[i]);
     case Dtype::f16:
-      break;
+      return to_float(reinterpret_cast<const Float16*>(data)[i]);
   }
   fail(ErrorKind::internal, "layer case: no {} here", name_of(dtype));
 }
@@ -52,40 +51,31 @@ void save(std::byte* data, Dtype dtype, std::int64_t i, double value) {
       reinterpret_cast<std::int64_t*>(data)[i] = static_cast<std::int64_t>(value);
       return;
     case Dtype::f16:
-      break;
+      reinterpret_cast<Float16*>(data)[i] = to_float16(static_cast<float>(value));
+      return;
   }
   fail(ErrorKind::internal, "layer case: no {} here", name_of(dtype));
 }
 
 }  // namespace
 
-Guarded::Guarded(std::size_t bytes) : buffer_(bytes + 2 * kGuard), bytes_(bytes) {
-  std::fill_n(buffer_.data(), bytes + 2 * kGuard, kGuardByte);
-  poison();
-}
-
-void Guarded::poison() { std::fill_n(buffer_.data() + kGuard, bytes_, std::byte{0xFF}); }
-
-bool Guarded::intact() const {
-  const auto whole = [](const std::byte* from) { return std::all_of(from, from + kGuard, [](std::byte b) { return b == kGuardByte; }); };
-  return !buffer_.data() || (whole(buffer_.data()) && whole(buffer_.data() + kGuard + bytes_));
-}
-
-LayerCase::LayerCase(std::unique_ptr<const Layer> layer, std::vector<TensorSpec> inputs, const Backend* backend)
+LayerCase::LayerCase(std::unique_ptr<const Layer> layer, std::vector<TensorSpec> inputs, Backend* backend)
     : layer_(std::move(layer)),
       inputs_(std::move(inputs)),
       spec_(layer_->describe(inputs_)),
       backend_(backend),
-      statistics_(spec_.statistics.size()) {
+      statistics_(spec_.statistics.size()),
+      twin_(backend ? backend->device() : host_device()) {
   step.seed = 1;
 }
 
-LayerCase::LayerCase(const Layer& twin_of, std::vector<TensorSpec> inputs, const Backend* backend)
+LayerCase::LayerCase(const Layer& twin_of, std::vector<TensorSpec> inputs, Backend* backend)
     : twin_of_(&twin_of),
       inputs_(std::move(inputs)),
       spec_(twin_of.describe(inputs_)),
       backend_(backend),
-      statistics_(spec_.statistics.size()) {}
+      statistics_(spec_.statistics.size()),
+      twin_(backend ? backend->device() : host_device()) {}
 
 TensorSpec LayerCase::spec_of(Role role, int index) const {
   const auto i = static_cast<std::size_t>(index);
