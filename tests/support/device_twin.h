@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/device/device.h"
+#include "core/tensor/tensor.h"
 
 namespace lockstep::test {
 
