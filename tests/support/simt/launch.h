@@ -13,6 +13,9 @@
 // Blocks run one after another on a thread, so one array serves them all. A rank is a thread of its own.
 #undef __shared__
 #define __shared__ static thread_local
+// A promise to nvcc alone.
+#undef __launch_bounds__
+#define __launch_bounds__(...)
 
 namespace lockstep::cuda {
 
