@@ -10,8 +10,8 @@ namespace lockstep {
 namespace {
 
 /// Keys, or the tables above them, that cannot alter a weight.
-const std::set<std::string, std::less<>> kFree = {"run.directory", "run.threads",  "run.if_exists", "checkpoint", "data.memory",
-                                                  "train.steps",   "train.max_time", "train.log",   "evaluate"};
+const std::set<std::string, std::less<>> kFree = {"run.directory", "run.threads",    "run.collectives", "run.if_exists", "checkpoint",
+                                                  "data.memory",   "train.steps",    "train.max_time",  "train.log",     "evaluate"};
 
 bool is_free(std::string_view path) {
   return std::any_of(kFree.begin(), kFree.end(), [&](const std::string& free) { return path == free || path.starts_with(free + "."); });

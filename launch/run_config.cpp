@@ -20,6 +20,8 @@ RunOptions read_run(Section& in, const std::string& path) {
   run.threads = automatic ? 0 : static_cast<int>(in.integer("threads", 1, {.least = 1, .most = 4096}));
   const std::string precision = in.choice("precision", {"auto", "f32", "tf32", "bf16", "f16"}, "auto");
   if (precision != "auto") run.precision = precision_from_name(precision);
+  const std::string collectives = in.choice("collectives", {"auto", "nccl", "staged"}, "auto");
+  if (collectives != "auto") run.collectives = collectives == "nccl" ? RunOptions::Collectives::nccl : RunOptions::Collectives::staged;
   const bool resume = in.choice("if_exists", {"error", "resume"}, "error") == "resume";
   run.if_exists = resume ? RunOptions::IfExists::resume : RunOptions::IfExists::error;
   in.finish();
