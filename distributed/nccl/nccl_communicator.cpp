@@ -27,10 +27,10 @@ NcclCommunicator::NcclCommunicator(const NcclLibrary& library, Device& device, C
   });
   ranks.broadcast(&id, sizeof(id), 0);
   try {
-    agree_on(ranks, [&] { start(id, ranks); });
-  } catch (...) {
+    agree_on(ranks, [&] { start(id); });
+  } catch (const Error& error) {
     give_up();
-    throw;
+    throw Error(error.kind(), error.what() + ("; " + broadcast_text(ranks, start_up_hints(ranks.local_size()))));
   }
   device_.watch([this] { check(); });
 }
@@ -40,15 +40,11 @@ NcclCommunicator::~NcclCommunicator() {
   give_up();
 }
 
-void NcclCommunicator::start(const ncclUniqueId& id, Communicator& ranks) {
+void NcclCommunicator::start(const ncclUniqueId& id) {
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   config.commName = "lockstep";
-  try {
-    settle(nccl_.init_rank(&comm_, size_, id, rank_, &config), "ncclCommInitRankConfig");
-  } catch (const Error& error) {
-    throw Error(error.kind(), error.what() + ("; " + start_up_hints(ranks.local_size())));
-  }
+  settle(nccl_.init_rank(&comm_, size_, id, rank_, &config), "ncclCommInitRankConfig");
   // Only now: NCCL has read its configuration files into the environment.
   const std::string settings = nccl_settings();
   description_ = fmt::format("NCCL {}{}", nccl_.version, settings.empty() ? "" : " (" + settings + ")");
@@ -71,7 +67,7 @@ void NcclCommunicator::settle(ncclResult_t result, const char* what) {
     if (state == ncclSuccess) return;
     if (state != ncclInProgress) fail_with(state, what);
     if (Clock::now() - begin > limits_.start)
-      fail(ErrorKind::io, "nccl: rank {}: {}: not done after {:.0f} s", rank_, what, limits_.start.count());
+      fail(ErrorKind::io, "nccl: rank {}: {}: not done after {:g} s", rank_, what, limits_.start.count());
     // The first turns are for calls that take microseconds.
     if (turn < 1000)
       std::this_thread::yield();

@@ -42,7 +42,7 @@ class NcclCommunicator : public DeviceCommunicator {
   void close() override;
 
  private:
-  void start(const ncclUniqueId& id, Communicator& ranks);
+  void start(const ncclUniqueId& id);
   /// Runs `calls`, which collects what its calls return, as one operation, and follows it until it is queued.
   void group(const char* what, const std::function<void(const std::function<void(ncclResult_t)>&)>& calls);
   void settle(ncclResult_t result, const char* what);
