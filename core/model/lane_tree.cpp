@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/error.h"
+#include "core/model/moments.h"
 
 namespace lockstep {
 namespace {
@@ -16,15 +17,9 @@ void combine_moments(double* into, const double* right, std::int64_t size) {
     std::memcpy(into, right, static_cast<std::size_t>(size) * sizeof(double));
     return;
   }
-  const double n = n_left + n_right, share = n_right / n, weight = n_left * share;
-  double *mean = into + 1, *m2 = into + 1 + channels;
-  const double *mean_right = right + 1, *m2_right = right + 1 + channels;
-  into[0] = n;
-  for (std::int64_t c = 0; c < channels; ++c) {
-    const double delta = mean_right[c] - mean[c];
-    mean[c] += delta * share;
-    m2[c] = (m2[c] + m2_right[c]) + delta * delta * weight;
-  }
+  const MomentShare share = moment_share(n_left, n_right);
+  into[0] = share.count;
+  for (std::int64_t c = 0; c < channels; ++c) combine_moment(share, into[1 + c], into[1 + channels + c], right[1 + c], right[1 + channels + c]);
 }
 
 }  // namespace

@@ -29,6 +29,10 @@ void copy(const OpSpec& op, const KernelCall& call) {
   std::memcpy(call.writes[0], call.reads[0], static_cast<std::size_t>(call.rows) * op.reads[0].spec.bytes());
 }
 
+void zero(const OpSpec& op, const KernelCall& call) {
+  std::memset(call.writes[0], 0, static_cast<std::size_t>(call.rows) * op.writes[0].spec.bytes());
+}
+
 template <class T>
 void add_rows(const KernelCall& call, std::int64_t elements) {
   const auto input = [&](std::size_t i) { return static_cast<const T*>(call.reads[i]); };
@@ -52,8 +56,10 @@ void add(const OpSpec& op, const KernelCall& call) {
   with_element_type(op, x.dtype, [&](auto type) { add_rows<decltype(type)>(call, call.rows * x.elements()); });
 }
 
-const RegisterKernel registered[] = {
-    {"copy", simple_kernel(copy)}, {"gradient.add", simple_kernel(gradient_add)}, {"add.forward", simple_kernel(add)}};
+const RegisterKernel registered[] = {{"copy", simple_kernel(copy)},
+                                     {"gradient.add", simple_kernel(gradient_add)},
+                                     {"gradient.zero", simple_kernel(zero)},
+                                     {"add.forward", simple_kernel(add)}};
 
 }  // namespace
 }  // namespace lockstep::cpu
