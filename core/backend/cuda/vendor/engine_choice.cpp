@@ -1,0 +1,116 @@
+#include "core/backend/cuda/vendor/engine_choice.h"
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+
+#include "core/backend/cuda/check.h"
+#include "core/backend/cuda/vendor/cudnn.h"
+#include "core/backend/cuda/vendor/plan_store.h"
+#include "core/backend/cuda/vendor_options.h"
+#include "core/base/error.h"
+
+namespace lockstep::cuda {
+
+namespace {
+
+constexpr std::size_t kTimed = 5;
+
+/// GPU model, driver and library: who shares them shares choices.
+std::string device_name() {
+  const std::string& properties = vendor_options().properties;
+  const auto after = [&](std::string_view key) {
+    const auto at = properties.find(key);
+    return at == std::string::npos ? std::string() : properties.substr(at + key.size());
+  };
+  std::string name;
+  int driver = 0;
+  if (!properties.empty()) {
+    name = after("\"deviceName\":\"");
+    name.resize(std::min(name.size(), name.find('"')));
+    driver = std::atoi(after("\"driverVer\":").c_str());
+  } else {
+    cudaDeviceProp found{};
+    int device = 0;
+    check(cudaGetDevice(&device), "cudaGetDevice");
+    check(cudaGetDeviceProperties(&found, device), "cudaGetDeviceProperties");
+    check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+    name = found.name;
+  }
+  return fmt::format("{}; driver {}; cudnn {}", name, driver, cudnn_version());
+}
+
+PlanStore& store() {
+  static std::mutex mutex;
+  static std::map<std::string, PlanStore> stores;
+  const std::lock_guard lock(mutex);
+  const std::string& path = vendor_options().plans;
+  return stores.try_emplace(path, path, path.empty() ? std::string() : device_name()).first->second;
+}
+
+/// A measured choice, or one made ahead for a GPU that is not here.
+bool keeps_choices() { return store().writable() && (vendor_options().tune || !vendor_options().properties.empty()); }
+
+std::string key_of(const ConvolutionProblem& problem, std::int64_t most_rows) { return fmt::format("{} rows {}", problem.text(), most_rows); }
+
+std::optional<EngineFacts> serves_all(const PlanTarget& target, const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows,
+                                      const EngineChoice& choice) {
+  EngineFacts facts, others;
+  if (!ConvolutionPlan::serves(target, problem, rows.front(), choice, &facts)) return {};
+  for (const std::int64_t n : rows)
+    if (n != rows.front() && !ConvolutionPlan::serves(target, problem, n, choice, &others)) return {};
+  return facts;
+}
+
+std::optional<EngineFacts> stored(const PlanTarget& target, const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows) {
+  const auto found = store().find(key_of(problem, rows.front()));
+  if (!found) return {};
+  try {
+    return serves_all(target, problem, rows, EngineChoice::parse(found->engine));
+  } catch (const Error&) {
+    return {};  // written by another version, or by hand
+  }
+}
+
+}  // namespace
+
+std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows) {
+  const PlanTarget target = plan_target();
+  if (auto found = stored(target, problem, rows)) return found;
+  const VendorOptions& options = vendor_options();
+  const bool time = options.tune && target.handle;
+  std::vector<EngineFacts> usable;
+  for (const EngineFacts& candidate : ConvolutionPlan::candidates(target, problem, rows.front(), options.workspace_limit)) {
+    if (serves_all(target, problem, rows, candidate.choice)) usable.push_back(candidate);
+    if (usable.size() == (time ? kTimed : 1)) break;
+  }
+  if (usable.empty()) return {};
+  PlanStore::Choice choice;
+  std::size_t best = 0;
+  if (time) {
+    std::vector<std::unique_ptr<ConvolutionPlan>> plans;
+    for (const EngineFacts& candidate : usable) plans.push_back(ConvolutionPlan::build(target, problem, rows.front(), candidate.choice));
+    best = fastest(problem, rows.front(), plans, choice.microseconds);
+  }
+  choice.engine = usable[best].choice.text();
+  if (keeps_choices()) store().put(key_of(problem, rows.front()), choice);
+  return usable[best];
+}
+
+std::unique_ptr<ConvolutionPlan> build_plan(const ConvolutionProblem& problem, std::int64_t rows, const EngineFacts& facts) {
+  const PlanTarget target = plan_target();
+  const std::string key = fmt::format("{} engine {} rows {}", problem.text(), facts.choice.text(), rows);
+  if (facts.runtime_compiled) {
+    const auto kept = store().find(key);
+    const auto bytes = kept ? kept->plans.find(rows) : decltype(kept->plans.end())();
+    EngineFacts here;
+    if (kept && bytes != kept->plans.end() && ConvolutionPlan::serves(target, problem, rows, facts.choice, &here))
+      if (auto plan = ConvolutionPlan::load(target, here, bytes->second)) return plan;
+  }
+  auto plan = ConvolutionPlan::build(target, problem, rows, facts.choice);
+  if (plan && facts.runtime_compiled && keeps_choices())
+    store().put(key, {.engine = facts.choice.text(), .microseconds = 0, .plans = {{rows, plan->bytes()}}});
+  return plan;
+}
+
+}  // namespace lockstep::cuda

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/backend/cuda/vendor/convolution_plan.h"
+
+namespace lockstep::cuda {
+
+/// The engine for a problem whose calls have `rows` rows, the largest number first: what the plan store says where it
+/// serves all of them, else cuDNN's first candidate that does; with VendorOptions::tune the fastest of the first few, which
+/// the store then keeps. None where no deterministic engine keeps the precision.
+std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows);
+
+/// The plan of a chosen engine; a compiled one from the plan store if it is there. Null where the engine refuses.
+std::unique_ptr<ConvolutionPlan> build_plan(const ConvolutionProblem& problem, std::int64_t rows, const EngineFacts& facts);
+
+/// Index of the plan that runs fastest on the GPU at hand, all of them for `rows` rows, by the median of runs on buffers that the
+/// cache does not hold; 0 where there is no memory for that. `microseconds` is its time, 0 if unknown.
+std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const std::vector<std::unique_ptr<ConvolutionPlan>>& plans,
+                    double& microseconds);
+
+}  // namespace lockstep::cuda

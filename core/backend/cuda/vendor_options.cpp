@@ -1,0 +1,15 @@
+#include "core/backend/cuda/vendor_options.h"
+
+namespace lockstep::cuda {
+
+VendorOptions& vendor_options() {
+  static VendorOptions options;
+  return options;
+}
+
+std::map<std::string, std::function<std::string()>>& vendor_versions() {
+  static std::map<std::string, std::function<std::string()>> versions;
+  return versions;
+}
+
+}  // namespace lockstep::cuda
