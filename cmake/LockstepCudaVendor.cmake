@@ -30,5 +30,7 @@ if(LOCKSTEP_CUDA_VENDOR_MISSING STREQUAL "")
   add_library(lockstep_cuda_vendor_libraries INTERFACE)
   target_include_directories(lockstep_cuda_vendor_libraries SYSTEM INTERFACE ${LOCKSTEP_CUDNN_FRONTEND} ${LOCKSTEP_CUDNN_INCLUDE}
     ${CUDAToolkit_INCLUDE_DIRS})
+  # The one file that reads cudnn_frontend.h is most of a build's wait, and nothing in it is hot.
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/core/backend/cuda/vendor/convolution_plan.cpp PROPERTIES COMPILE_OPTIONS "-O1;-g0")
   target_link_libraries(lockstep_cuda_vendor_libraries INTERFACE ${LOCKSTEP_CUDNN_LIBRARY} CUDA::cublasLt CUDA::nvrtc CUDA::cudart_static)
 endif()

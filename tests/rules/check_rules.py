@@ -44,7 +44,7 @@ THIRD_PARTY = {
     r"(oneapi/dnnl/)?dnnl\w*\.h(pp)?": ["core/backend/cpu", "tests/core/backend/cpu"],
     r"toml\+\+/.*|toml\.hpp": ["launch"],
     r"spdlog/.*": ["launch"],
-    r"nlohmann/.*": ["io", "launch", "tests"],
+    r"nlohmann/.*": ["core/backend/cuda", "io", "launch", "tests"],
     r"boost/.*": ["launch", "tests"],
     r"cuda.*|cublas.*|nccl\.h|cudnn.*": ["core/backend/cuda", "distributed/nccl", "tests"],
     r"gtest/.*": ["tests"],

@@ -100,8 +100,8 @@ Convolution::Parts Convolution::parts(std::int64_t rows) const {
 
 const ConvolutionPlan& Convolution::plan(std::int64_t rows) const {
   const std::lock_guard lock(mutex_);
-  std::unique_ptr<ConvolutionPlan>& entry = plans_[rows];
-  if (!entry) entry = build_plan(problem_, rows, facts_);
+  const ConvolutionPlan*& entry = plans_[rows];
+  if (!entry) entry = plan_of(problem_, rows, facts_);
   if (!entry) fail(ErrorKind::internal, "{}: cudnn {} does not serve {} rows", where_, facts_.name(), rows);
   return *entry;
 }

@@ -59,7 +59,7 @@ class Convolution : public Kernel {
   EngineFacts facts_;
   std::size_t workspace_bytes_ = 0, plan_bytes_ = 0;
   mutable std::mutex mutex_;
-  mutable std::map<std::int64_t, std::unique_ptr<ConvolutionPlan>> plans_;
+  mutable std::map<std::int64_t, const ConvolutionPlan*> plans_;
   mutable std::map<void*, std::unique_ptr<Extra>> extra_;
 };
 

@@ -191,32 +191,36 @@ struct ConvolutionPlan::Impl {
 ConvolutionPlan::ConvolutionPlan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ConvolutionPlan::~ConvolutionPlan() = default;
 
-std::vector<EngineFacts> ConvolutionPlan::candidates(const PlanTarget& target, const ConvolutionProblem& problem, std::int64_t rows,
-                                                     std::size_t workspace_limit) {
-  return guarded(problem.text(), [&] {
-    std::vector<EngineFacts> found;
-    Graph ranked(target, problem, rows);
-    const auto take = [&](const std::vector<fe::HeurMode_t>& modes) {
-      for (const EngineChoice& choice : ranked.rank(modes)) {
-        Graph graph(target, problem, rows);
-        if (!graph.choose(choice)) continue;
-        EngineFacts facts = graph.facts(choice);
-        if (keeps_precision(facts, problem) && facts.workspace_bytes <= workspace_limit) found.push_back(std::move(facts));
-      }
-    };
-    take({fe::HeurMode_t::A, fe::HeurMode_t::B});
-    if (found.empty()) take({fe::HeurMode_t::FALLBACK});
-    return found;
+std::optional<EngineFacts> ConvolutionPlan::usable(const PlanTarget& target, const ConvolutionProblem& problem,
+                                                   const std::vector<std::int64_t>& rows, std::size_t workspace_limit,
+                                                   const EngineChoice& choice) {
+  return guarded(problem.text(), [&]() -> std::optional<EngineFacts> {
+    std::optional<EngineFacts> first;
+    for (const std::int64_t n : rows) {
+      if (first && n == rows.front()) continue;
+      Graph graph(target, problem, n);
+      if (!graph.choose(choice)) return {};
+      const EngineFacts facts = graph.facts(choice);
+      if (!keeps_precision(facts, problem) || facts.workspace_bytes > workspace_limit) return {};
+      if (!first) first = facts;
+    }
+    return first;
   });
 }
 
-bool ConvolutionPlan::serves(const PlanTarget& target, const ConvolutionProblem& problem, std::int64_t rows, const EngineChoice& choice,
-                             EngineFacts* facts) {
+std::vector<EngineFacts> ConvolutionPlan::candidates(const PlanTarget& target, const ConvolutionProblem& problem,
+                                                     const std::vector<std::int64_t>& rows, std::size_t workspace_limit, std::size_t most) {
   return guarded(problem.text(), [&] {
-    Graph graph(target, problem, rows);
-    if (!graph.choose(choice)) return false;
-    if (facts) *facts = graph.facts(choice);
-    return true;
+    std::vector<EngineFacts> found;
+    Graph ranked(target, problem, rows.front());
+    for (const auto& modes : {std::vector{fe::HeurMode_t::A, fe::HeurMode_t::B}, std::vector{fe::HeurMode_t::FALLBACK}}) {
+      for (const EngineChoice& choice : ranked.rank(modes)) {
+        if (found.size() == most) return found;
+        if (auto facts = usable(target, problem, rows, workspace_limit, choice)) found.push_back(std::move(*facts));
+      }
+      if (!found.empty()) break;
+    }
+    return found;
   });
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -80,13 +81,14 @@ struct ConvolutionPointers {
 /// again, also while its stream records. Errors are `cuda: cudnn: ...`.
 class ConvolutionPlan {
  public:
-  /// The choices that repeat their bits and keep the precision asked for, need at most `workspace_limit` bytes, in the
-  /// order of speed that cuDNN expects. 5 ms, the first query of a process more.
-  static std::vector<EngineFacts> candidates(const PlanTarget& target, const ConvolutionProblem& problem, std::int64_t rows,
-                                             std::size_t workspace_limit);
-  /// Whether `choice` can serve so many rows, and with what workspace; nothing is compiled.
-  static bool serves(const PlanTarget& target, const ConvolutionProblem& problem, std::int64_t rows, const EngineChoice& choice,
-                     EngineFacts* facts = nullptr);
+  /// The first `most` choices, in the order of speed that cuDNN expects for rows[0], that repeat their bits, keep the
+  /// precision asked for, serve every number of `rows` and need at most `workspace_limit` bytes. Facts are of rows[0].
+  /// Nothing is compiled. 10 ms; the first query of a process, and products that no precompiled engine serves, 0.5 s.
+  static std::vector<EngineFacts> candidates(const PlanTarget& target, const ConvolutionProblem& problem,
+                                             const std::vector<std::int64_t>& rows, std::size_t workspace_limit, std::size_t most);
+  /// The same of one choice; none where it is not usable.
+  static std::optional<EngineFacts> usable(const PlanTarget& target, const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows,
+                                           std::size_t workspace_limit, const EngineChoice& choice);
   /// Null where the engine refuses. Engines that are compiled at run time take 0.2 to 5 s.
   static std::unique_ptr<ConvolutionPlan> build(const PlanTarget& target, const ConvolutionProblem& problem, std::int64_t rows,
                                                 const EngineChoice& choice);

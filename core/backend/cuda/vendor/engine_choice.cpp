@@ -3,6 +3,9 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <limits>
+#include <map>
+#include <mutex>
 
 #include "core/backend/cuda/check.h"
 #include "core/backend/cuda/vendor/cudnn.h"
@@ -53,23 +56,29 @@ bool keeps_choices() { return store().writable() && (vendor_options().tune || !v
 
 std::string key_of(const ConvolutionProblem& problem, std::int64_t most_rows) { return fmt::format("{} rows {}", problem.text(), most_rows); }
 
-std::optional<EngineFacts> serves_all(const PlanTarget& target, const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows,
-                                      const EngineChoice& choice) {
-  EngineFacts facts, others;
-  if (!ConvolutionPlan::serves(target, problem, rows.front(), choice, &facts)) return {};
-  for (const std::int64_t n : rows)
-    if (n != rows.front() && !ConvolutionPlan::serves(target, problem, n, choice, &others)) return {};
-  return facts;
-}
-
 std::optional<EngineFacts> stored(const PlanTarget& target, const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows) {
   const auto found = store().find(key_of(problem, rows.front()));
   if (!found) return {};
   try {
-    return serves_all(target, problem, rows, EngineChoice::parse(found->engine));
+    return ConvolutionPlan::usable(target, problem, rows, vendor_options().workspace_limit, EngineChoice::parse(found->engine));
   } catch (const Error&) {
     return {};  // written by another version, or by hand
   }
+}
+
+std::unique_ptr<ConvolutionPlan> build_plan(const ConvolutionProblem& problem, std::int64_t rows, const EngineFacts& facts,
+                                            const std::string& key) {
+  const PlanTarget target = plan_target();
+  if (facts.runtime_compiled) {
+    const auto kept = store().find(key);
+    const auto here = ConvolutionPlan::usable(target, problem, {rows}, std::numeric_limits<std::size_t>::max(), facts.choice);
+    if (kept && here && kept->plans.count(rows) > 0)
+      if (auto plan = ConvolutionPlan::load(target, *here, kept->plans.at(rows))) return plan;
+  }
+  auto plan = ConvolutionPlan::build(target, problem, rows, facts.choice);
+  if (plan && facts.runtime_compiled && keeps_choices())
+    store().put(key, {.engine = facts.choice.text(), .microseconds = 0, .plans = {{rows, plan->bytes()}}});
+  return plan;
 }
 
 }  // namespace
@@ -79,11 +88,7 @@ std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, cons
   if (auto found = stored(target, problem, rows)) return found;
   const VendorOptions& options = vendor_options();
   const bool time = options.tune && target.handle;
-  std::vector<EngineFacts> usable;
-  for (const EngineFacts& candidate : ConvolutionPlan::candidates(target, problem, rows.front(), options.workspace_limit)) {
-    if (serves_all(target, problem, rows, candidate.choice)) usable.push_back(candidate);
-    if (usable.size() == (time ? kTimed : 1)) break;
-  }
+  const auto usable = ConvolutionPlan::candidates(target, problem, rows, options.workspace_limit, time ? kTimed : 1);
   if (usable.empty()) return {};
   PlanStore::Choice choice;
   std::size_t best = 0;
@@ -97,20 +102,15 @@ std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, cons
   return usable[best];
 }
 
-std::unique_ptr<ConvolutionPlan> build_plan(const ConvolutionProblem& problem, std::int64_t rows, const EngineFacts& facts) {
-  const PlanTarget target = plan_target();
+const ConvolutionPlan* plan_of(const ConvolutionProblem& problem, std::int64_t rows, const EngineFacts& facts) {
+  static std::mutex mutex;
+  // Not destroyed at exit: the driver may be gone by then.
+  static auto& plans = *new std::map<std::string, std::unique_ptr<ConvolutionPlan>>();
   const std::string key = fmt::format("{} engine {} rows {}", problem.text(), facts.choice.text(), rows);
-  if (facts.runtime_compiled) {
-    const auto kept = store().find(key);
-    const auto bytes = kept ? kept->plans.find(rows) : decltype(kept->plans.end())();
-    EngineFacts here;
-    if (kept && bytes != kept->plans.end() && ConvolutionPlan::serves(target, problem, rows, facts.choice, &here))
-      if (auto plan = ConvolutionPlan::load(target, here, bytes->second)) return plan;
-  }
-  auto plan = ConvolutionPlan::build(target, problem, rows, facts.choice);
-  if (plan && facts.runtime_compiled && keeps_choices())
-    store().put(key, {.engine = facts.choice.text(), .microseconds = 0, .plans = {{rows, plan->bytes()}}});
-  return plan;
+  const std::lock_guard lock(mutex);
+  auto& plan = plans[vendor_options().properties + key];
+  if (!plan) plan = build_plan(problem, rows, facts, key);
+  return plan.get();
 }
 
 }  // namespace lockstep::cuda

@@ -14,8 +14,9 @@ namespace lockstep::cuda {
 /// the store then keeps. None where no deterministic engine keeps the precision.
 std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows);
 
-/// The plan of a chosen engine; a compiled one from the plan store if it is there. Null where the engine refuses.
-std::unique_ptr<ConvolutionPlan> build_plan(const ConvolutionProblem& problem, std::int64_t rows, const EngineFacts& facts);
+/// The plan of a chosen engine, kept as long as the process: equal layers share it. A compiled one is taken from the plan
+/// store if it is there. Null where the engine refuses. The first call for a plan must not be while recording.
+const ConvolutionPlan* plan_of(const ConvolutionProblem& problem, std::int64_t rows, const EngineFacts& facts);
 
 /// Index of the plan that runs fastest on the GPU at hand, all of them for `rows` rows, by the median of runs on buffers that the
 /// cache does not hold; 0 where there is no memory for that. `microseconds` is its time, 0 if unknown.
