@@ -62,3 +62,30 @@ function(lockstep_cuda_test target folder)
 endfunction()
 lockstep_cuda_test(support_simt_tests support/simt)
 lockstep_cuda_test(core_backend_cuda_tests core/backend/cuda)
+
+# Kernels of NVIDIA's libraries: the plug-in's own objects with the real cuDNN and cuBLASLt, planning for a GPU that is
+# described only. A libcuda that refuses every call stands in for the driver.
+file(GLOB vendor_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/core/backend/cuda/vendor/*_test.cpp)
+find_file(LOCKSTEP_CUDA_STUB libcuda.so HINTS ${CUDAToolkit_LIBRARY_DIR} PATH_SUFFIXES stubs NO_DEFAULT_PATH)
+if(LOCKSTEP_CUDA_FOUND AND LOCKSTEP_CUDA_STUB AND vendor_tests)
+  set(fake_driver ${CMAKE_BINARY_DIR}/fake_driver)
+  set(make_fake_driver ${CMAKE_CURRENT_SOURCE_DIR}/support/fake_driver/make_fake_driver.cmake)
+  add_custom_command(OUTPUT ${fake_driver}/fake_driver.c DEPENDS ${make_fake_driver} ${LOCKSTEP_CUDA_STUB}
+    COMMAND ${CMAKE_COMMAND} -DSTUB=${LOCKSTEP_CUDA_STUB} -DNM=${CMAKE_NM} -DSOURCE=${fake_driver}/fake_driver.c -P ${make_fake_driver})
+  add_library(lockstep_fake_driver SHARED ${fake_driver}/fake_driver.c)
+  target_compile_options(lockstep_fake_driver PRIVATE -w)
+  set_target_properties(lockstep_fake_driver PROPERTIES OUTPUT_NAME cuda SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${fake_driver} C_VISIBILITY_PRESET default)
+  file(GLOB vendor_host CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/core/backend/cuda/*.cpp)
+  add_executable(core_backend_cuda_vendor_tests ${vendor_tests} ${vendor_host})
+  target_link_libraries(core_backend_cuda_vendor_tests PRIVATE lockstep lockstep_flags lockstep_cuda_vendor lockstep_cuda_kernels
+    lockstep_cuda_vendor_libraries GTest::gtest_main)
+  target_include_directories(core_backend_cuda_vendor_tests PRIVATE ${CMAKE_SOURCE_DIR}/core/backend/cuda ${CMAKE_SOURCE_DIR}/core/backend/cuda/nvcc)
+  target_compile_options(core_backend_cuda_vendor_tests PRIVATE -O1)
+  set_target_properties(core_backend_cuda_vendor_tests PROPERTIES LINKER_LANGUAGE CXX)
+  add_dependencies(core_backend_cuda_vendor_tests lockstep_fake_driver)
+  gtest_discover_tests(core_backend_cuda_vendor_tests TEST_PREFIX "core/backend/cuda/vendor/" DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT_MODIFICATION "LD_LIBRARY_PATH=path_list_prepend:${fake_driver}")
+  add_dependencies(lockstep_tests core_backend_cuda_vendor_tests)
+else()
+  message(STATUS "tests: no CUDA plug-in in this build, so cuDNN's plans are not tested")
+endif()
