@@ -55,10 +55,10 @@ Convolution::~Convolution() = default;
 void Convolution::choose() {
   const bool to_weights = problem_.pass == ConvolutionPass::backward_weights;
   problem_.wide = to_weights && problem_.dtype != Dtype::f32;
-  auto found = choose_engine(problem_, {max_rows_, lane_rows_, 1});
+  auto found = choose_engine(problem_, {max_rows_, lane_rows_});
   if (!found && problem_.wide) {
     problem_.wide = false;
-    found = choose_engine(problem_, {max_rows_, lane_rows_, 1});
+    found = choose_engine(problem_, {max_rows_, lane_rows_});
   }
   if (!found) fail(ErrorKind::run_file, "{}: cudnn has no deterministic engine for {}", where_, problem_.text());
   facts_ = *found;

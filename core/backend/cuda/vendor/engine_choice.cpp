@@ -17,7 +17,7 @@ namespace lockstep::cuda {
 
 namespace {
 
-constexpr std::size_t kTimed = 5;
+constexpr std::size_t kTimed = 5, kListed = 100;
 
 /// GPU model, driver and library: who shares them shares choices.
 std::string device_name() {
@@ -85,16 +85,29 @@ std::unique_ptr<ConvolutionPlan> build_plan(const ConvolutionProblem& problem, s
 
 std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows) {
   const PlanTarget target = plan_target();
-  if (auto found = stored(target, problem, rows)) return found;
   const VendorOptions& options = vendor_options();
-  const bool time = options.tune && target.handle;
-  const auto usable = ConvolutionPlan::candidates(target, problem, rows, options.workspace_limit, time ? kTimed : 1);
+  std::vector<std::int64_t> served = rows;
+  served.push_back(1);
+  const auto builds = [&](const EngineFacts& facts) {
+    return std::all_of(rows.begin(), rows.end(), [&](std::int64_t n) { return plan_of(problem, n, facts) != nullptr; });
+  };
+  if (auto found = stored(target, problem, served); found && builds(*found)) return found;
+
+  const std::size_t wanted = options.tune && target.handle ? kTimed : 1;
+  std::vector<EngineFacts> usable;
+  // One that is listed may still fail to build, where cuDNN finds no compiler: then the whole list is gone through.
+  for (const std::size_t most : {wanted, kListed}) {
+    usable.clear();
+    for (const EngineFacts& facts : ConvolutionPlan::candidates(target, problem, served, options.workspace_limit, most))
+      if (usable.size() < wanted && builds(facts)) usable.push_back(facts);
+    if (!usable.empty()) break;
+  }
   if (usable.empty()) return {};
   PlanStore::Choice choice;
   std::size_t best = 0;
-  if (time) {
-    std::vector<std::unique_ptr<ConvolutionPlan>> plans;
-    for (const EngineFacts& candidate : usable) plans.push_back(ConvolutionPlan::build(target, problem, rows.front(), candidate.choice));
+  if (usable.size() > 1) {
+    std::vector<const ConvolutionPlan*> plans;
+    for (const EngineFacts& facts : usable) plans.push_back(plan_of(problem, rows.front(), facts));
     best = fastest(problem, rows.front(), plans, choice.microseconds);
   }
   choice.engine = usable[best].choice.text();

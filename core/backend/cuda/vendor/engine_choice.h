@@ -9,9 +9,10 @@
 
 namespace lockstep::cuda {
 
-/// The engine for a problem whose calls have `rows` rows, the largest number first: what the plan store says where it
-/// serves all of them, else cuDNN's first candidate that does; with VendorOptions::tune the fastest of the first few, which
-/// the store then keeps. None where no deterministic engine keeps the precision.
+/// The engine for a problem whose usual calls have `rows` rows, the largest number first: what the plan store says where it
+/// serves all of them and one row too, else cuDNN's first candidate that does, with its plans built; with
+/// VendorOptions::tune the fastest of the first few, which the store then keeps. None where no deterministic engine keeps
+/// the precision.
 std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows);
 
 /// The plan of a chosen engine, kept as long as the process: equal layers share it. A compiled one is taken from the plan
@@ -20,7 +21,6 @@ const ConvolutionPlan* plan_of(const ConvolutionProblem& problem, std::int64_t r
 
 /// Index of the plan that runs fastest on the GPU at hand, all of them for `rows` rows, by the median of runs on buffers that the
 /// cache does not hold; 0 where there is no memory for that. `microseconds` is its time, 0 if unknown.
-std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const std::vector<std::unique_ptr<ConvolutionPlan>>& plans,
-                    double& microseconds);
+std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const std::vector<const ConvolutionPlan*>& plans, double& microseconds);
 
 }  // namespace lockstep::cuda

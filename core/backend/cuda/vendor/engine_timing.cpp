@@ -61,8 +61,7 @@ struct Timer {
 
 }  // namespace
 
-std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const std::vector<std::unique_ptr<ConvolutionPlan>>& plans,
-                    double& microseconds) {
+std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const std::vector<const ConvolutionPlan*>& plans, double& microseconds) {
   microseconds = 0;
   const auto& g = problem.geometry;
   const auto bytes_of = [&](std::int64_t elements) { return (static_cast<std::size_t>(elements) * sizeof(float) + 255) / 256 * 256; };
@@ -71,8 +70,7 @@ std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const 
   const std::size_t set_bytes = sizes[0] + sizes[1] + sizes[2] + sizes[3];
   const std::size_t sets = std::clamp(kCacheBytes / set_bytes + 1, std::size_t{1}, kMostSets);
   std::size_t scratch_bytes = 0;
-  for (const auto& plan : plans)
-    if (plan) scratch_bytes = std::max(scratch_bytes, plan->facts().workspace_bytes);
+  for (const ConvolutionPlan* plan : plans) scratch_bytes = std::max(scratch_bytes, plan->facts().workspace_bytes);
   const Memory operands = allocate(sets * set_bytes), scratch = allocate(scratch_bytes);
   if (!operands || !scratch) return 0;
   const std::vector<std::uint16_t> values = noise();
@@ -85,7 +83,6 @@ std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const 
   std::size_t best = 0, turn = 0;
   double least = std::numeric_limits<double>::infinity();
   for (std::size_t index = 0; index < plans.size(); ++index) {
-    if (!plans[index]) continue;
     std::vector<double> times;
     for (int run = 0; run < kWarmUps + kRuns; ++run) {
       std::byte* const set = static_cast<std::byte*>(operands.get()) + turn++ % sets * set_bytes;
