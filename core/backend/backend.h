@@ -2,12 +2,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/backend/kernel.h"
-#include "core/device/device.h"
 #include "core/base/registry.h"
+#include "core/device/device.h"
+#include "core/device/identity.h"
 #include "core/model/precision.h"
 
 namespace lockstep {
@@ -29,6 +31,8 @@ class Backend {
   /// One line for logs and the fingerprint: device, instruction set, library versions. Two ranks whose lines differ
   /// cannot give the same bits.
   virtual std::string describe() const = 0;
+  /// The hardware that no two ranks should share; none where sharing is as usual.
+  virtual std::optional<DeviceIdentity> identity() const { return {}; }
   /// What it computes in; `precision = "auto"` takes the first.
   virtual std::vector<Precision> precisions() const = 0;
 

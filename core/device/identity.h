@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+namespace lockstep {
+
+/// Which piece of hardware a rank computes on. Two ranks with equal `uuid` share one; equal `host` and `bus` alone are
+/// parts of one.
+struct DeviceIdentity {
+  std::string name;  ///< "NVIDIA H200"
+  std::string uuid;  ///< "GPU-6c4f...": of the device, or of the part of it that this process sees
+  std::string bus;   ///< "0000:1b:00.0"
+  std::string host;  ///< of the running system: the same in all its containers
+
+  bool operator==(const DeviceIdentity&) const = default;
+};
+
+}  // namespace lockstep
