@@ -6,19 +6,19 @@ namespace {
 template <class T>
 void forward_sample(const PoolingGeometry& g, const T* x, T* y, float* sum) {
   dispatch([=]() LOCKSTEP_INLINE {
-    for (std::int64_t oh = 0; oh < g.height.output; ++oh)
-      for (std::int64_t ow = 0; ow < g.width.output; ++ow) {
-        const Range rows = g.height.taps(oh), columns = g.width.taps(ow);
+    for (std::int32_t oh = 0; oh < g.height.output; ++oh)
+      for (std::int32_t ow = 0; ow < g.width.output; ++ow) {
+        const PoolingRange rows = g.height.taps(oh), columns = g.width.taps(ow);
         for (std::int64_t c = 0; c < g.channels; ++c) sum[c] = 0.0f;
-        for (std::int64_t kh = rows.first; kh < rows.last; ++kh)
-          for (std::int64_t kw = columns.first; kw < columns.last; ++kw) {
-            const std::int64_t ih = oh * g.height.stride - g.height.pad + kh, iw = ow * g.width.stride - g.width.pad + kw;
+        for (std::int32_t kh = rows.first; kh < rows.last; ++kh)
+          for (std::int32_t kw = columns.first; kw < columns.last; ++kw) {
+            const std::int64_t ih = g.height.start(oh) + kh, iw = g.width.start(ow) + kw;
             const T* const source = x + (ih * g.width.input + iw) * g.channels;
 #pragma omp simd
             for (std::int64_t c = 0; c < g.channels; ++c) sum[c] += to_float(source[c]);
           }
-        const float count = static_cast<float>((rows.last - rows.first) * (columns.last - columns.first));
-        T* const target = y + (oh * g.width.output + ow) * g.channels;
+        const float count = static_cast<float>(rows.count() * columns.count());
+        T* const target = y + (std::int64_t{oh} * g.width.output + ow) * g.channels;
 #pragma omp simd
         for (std::int64_t c = 0; c < g.channels; ++c) store(target[c], sum[c] / count);
       }
@@ -39,16 +39,16 @@ void forward(const PoolingGeometry& g, const OpSpec& op, const KernelCall& call)
 template <class T>
 void backward_sample(const PoolingGeometry& g, const T* dy, T* dx, float* sum, bool accumulate) {
   dispatch([=]() LOCKSTEP_INLINE {
-    for (std::int64_t ih = 0; ih < g.height.input; ++ih)
-      for (std::int64_t iw = 0; iw < g.width.input; ++iw) {
-        T* const target = dx + (ih * g.width.input + iw) * g.channels;
+    for (std::int32_t ih = 0; ih < g.height.input; ++ih)
+      for (std::int32_t iw = 0; iw < g.width.input; ++iw) {
+        T* const target = dx + (std::int64_t{ih} * g.width.input + iw) * g.channels;
         for (std::int64_t c = 0; c < g.channels; ++c) sum[c] = accumulate ? to_float(target[c]) : 0.0f;
-        const Range rows = g.height.outputs(ih), columns = g.width.outputs(iw);
-        for (std::int64_t oh = rows.first; oh < rows.last; ++oh)
-          for (std::int64_t ow = columns.first; ow < columns.last; ++ow) {
-            const Range high = g.height.taps(oh), wide = g.width.taps(ow);
-            const float count = static_cast<float>((high.last - high.first) * (wide.last - wide.first));
-            const T* const source = dy + (oh * g.width.output + ow) * g.channels;
+        const PoolingRange rows = g.height.outputs(ih), columns = g.width.outputs(iw);
+        for (std::int32_t oh = rows.first; oh < rows.last; ++oh)
+          for (std::int32_t ow = columns.first; ow < columns.last; ++ow) {
+            const PoolingRange high = g.height.taps(oh), wide = g.width.taps(ow);
+            const float count = static_cast<float>(high.count() * wide.count());
+            const T* const source = dy + (std::int64_t{oh} * g.width.output + ow) * g.channels;
 #pragma omp simd
             for (std::int64_t c = 0; c < g.channels; ++c) sum[c] += to_float(source[c]) / count;
           }

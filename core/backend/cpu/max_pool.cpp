@@ -26,14 +26,14 @@ LOCKSTEP_INLINE inline void take_maximum(const T* x, T* y, std::uint8_t* place, 
 template <class T>
 void forward_sample(const PoolingGeometry& g, const T* x, T* y, std::uint8_t* place) {
   dispatch([=]() LOCKSTEP_INLINE {
-    for (std::int64_t oh = 0; oh < g.height.output; ++oh)
-      for (std::int64_t ow = 0; ow < g.width.output; ++ow) {
-        const Range rows = g.height.taps(oh), columns = g.width.taps(ow);
-        const std::int64_t out = (oh * g.width.output + ow) * g.channels;
+    for (std::int32_t oh = 0; oh < g.height.output; ++oh)
+      for (std::int32_t ow = 0; ow < g.width.output; ++ow) {
+        const PoolingRange rows = g.height.taps(oh), columns = g.width.taps(ow);
+        const std::int64_t out = (std::int64_t{oh} * g.width.output + ow) * g.channels;
         bool first = true;
-        for (std::int64_t kh = rows.first; kh < rows.last; ++kh)
-          for (std::int64_t kw = columns.first; kw < columns.last; ++kw) {
-            const std::int64_t ih = oh * g.height.stride - g.height.pad + kh, iw = ow * g.width.stride - g.width.pad + kw;
+        for (std::int32_t kh = rows.first; kh < rows.last; ++kh)
+          for (std::int32_t kw = columns.first; kw < columns.last; ++kw) {
+            const std::int64_t ih = g.height.start(oh) + kh, iw = g.width.start(ow) + kw;
             take_maximum(x + (ih * g.width.input + iw) * g.channels, y + out, place ? place + out : nullptr,
                          static_cast<std::uint8_t>(kh * g.width.size + kw), first, g.channels);
             first = false;
@@ -57,16 +57,16 @@ void forward(const PoolingGeometry& g, const OpSpec& op, const KernelCall& call)
 template <class T>
 void backward_sample(const PoolingGeometry& g, const T* dy, const std::uint8_t* place, T* dx, float* sum, bool accumulate) {
   dispatch([=]() LOCKSTEP_INLINE {
-    for (std::int64_t ih = 0; ih < g.height.input; ++ih)
-      for (std::int64_t iw = 0; iw < g.width.input; ++iw) {
-        T* const target = dx + (ih * g.width.input + iw) * g.channels;
+    for (std::int32_t ih = 0; ih < g.height.input; ++ih)
+      for (std::int32_t iw = 0; iw < g.width.input; ++iw) {
+        T* const target = dx + (std::int64_t{ih} * g.width.input + iw) * g.channels;
         for (std::int64_t c = 0; c < g.channels; ++c) sum[c] = accumulate ? to_float(target[c]) : 0.0f;
-        const Range rows = g.height.outputs(ih), columns = g.width.outputs(iw);
-        for (std::int64_t oh = rows.first; oh < rows.last; ++oh)
-          for (std::int64_t ow = columns.first; ow < columns.last; ++ow) {
-            const std::int64_t kh = ih + g.height.pad - oh * g.height.stride, kw = iw + g.width.pad - ow * g.width.stride;
+        const PoolingRange rows = g.height.outputs(ih), columns = g.width.outputs(iw);
+        for (std::int32_t oh = rows.first; oh < rows.last; ++oh)
+          for (std::int32_t ow = columns.first; ow < columns.last; ++ow) {
+            const std::int32_t kh = ih - g.height.start(oh), kw = iw - g.width.start(ow);
             const auto tap = static_cast<std::uint8_t>(kh * g.width.size + kw);
-            const std::int64_t out = (oh * g.width.output + ow) * g.channels;
+            const std::int64_t out = (std::int64_t{oh} * g.width.output + ow) * g.channels;
 #pragma omp simd
             for (std::int64_t c = 0; c < g.channels; ++c) sum[c] += place[out + c] == tap ? to_float(dy[out + c]) : 0.0f;
           }
