@@ -10,7 +10,7 @@ namespace lockstep {
 
 /// How an image moves along one axis. Output position i shows input position (flip ? extent - 1 - i : i) - by, and black
 /// where that lies outside the image or i outside [first, last): what an earlier move pushed out does not come back.
-struct AxisMove {
+struct alignas(16) AxisMove {
   std::int32_t by = 0, flip = 0;
   std::int32_t first = 0, last = std::numeric_limits<std::int32_t>::max();
   bool operator==(const AxisMove&) const = default;
