@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/backend/pixel_move.h"
 #include "core/base/philox.h"
 #include "core/base/registry.h"
 #include "core/tensor/shape.h"
@@ -40,6 +41,13 @@ class Augmentation {
 
   virtual ~Augmentation() = default;
   virtual void apply(const AugmentImage& image, const AugmentRandom& random) const = 0;
+
+  /// Whether all it does is to move pixels, so that `move` tells it and a device can do it.
+  virtual bool only_moves() const { return false; }
+  /// Adds to `move` what `apply` does to an image of [height, width], after what is there. Only where it only moves.
+  virtual void move(PixelMove& move, std::int32_t height, std::int32_t width, const AugmentRandom& random) const {
+    (void)move, (void)height, (void)width, (void)random;
+  }
 };
 
 /// An augmentation and the key of its random stream, from its name ("shift", a second one "shift.2").

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <condition_variable>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -14,7 +15,8 @@ namespace lockstep {
 
 struct Loader::Worker {
   struct Slot {
-    std::vector<Tensor> memory;  // by field: [capacity, ...]
+    std::vector<Tensor> memory;                 // by field: [capacity, ...], u8 where it stays stored
+    std::vector<std::vector<PixelMove>> moves;  // by field: [capacity] where it stays stored and moves
     BatchSlot batch;
     std::exception_ptr error;
   };
@@ -23,6 +25,7 @@ struct Loader::Worker {
   ~Worker();
 
   void run();
+  void add_field(Slot& slot, const BatchField& field, const FieldDecoder& decoder) const;
   void fill(Slot& slot, const BatchPosition& position);
   void start(const BatchPosition& position);
   void wait();
@@ -46,15 +49,26 @@ struct Loader::Worker {
 Loader::Worker::Worker(const Dataset& dataset, Sampler order_of, std::span<const AugmentStep> steps, LoaderOptions what)
     : sampler(order_of), options(std::move(what)) {
   require(sampler.samples() == dataset.samples(), "loader: a sampler of {} for {} samples", sampler.samples(), dataset.samples());
-  const std::int64_t capacity = options.lanes.count() * options.lane_rows;
   for (const BatchField& field : options.fields) {
     decoders.emplace_back(dataset.field(field.name), field.spec, steps, options.seed);
-    for (Slot& slot : slots) {
-      slot.memory.emplace_back(TensorSpec{field.spec.shape.with_leading(capacity), field.spec.dtype});
-      slot.batch.inputs.push_back(std::as_const(slot.memory.back()).view());
-    }
+    for (Slot& slot : slots) add_field(slot, field, decoders.back());
   }
   thread = std::thread([this] { run(); });
+}
+
+void Loader::Worker::add_field(Slot& slot, const BatchField& field, const FieldDecoder& decoder) const {
+  const bool stored = options.stored && decoder.can_stay_stored();
+  const std::int64_t capacity = options.lanes.count() * options.lane_rows;
+  const TensorSpec given{field.spec.shape.with_leading(capacity), field.spec.dtype};
+  slot.memory.emplace_back(TensorSpec{given.shape, stored ? Dtype::u8 : given.dtype});
+  slot.moves.emplace_back(stored && decoder.moves() ? static_cast<std::size_t>(capacity) : 0);
+  const ConstTensorView view = std::as_const(slot.memory.back()).view();
+  slot.batch.inputs.push_back(stored ? ConstTensorView(nullptr, given) : view);
+  if (!options.stored) return;
+  slot.batch.stored.emplace_back();
+  if (!stored) return;
+  const PixelMove* moves = decoder.moves() ? slot.moves.back().data() : nullptr;
+  slot.batch.stored.back() = {.rows = view, .moves = moves, .scale = decoder.scale(), .offset = decoder.offset()};
 }
 
 Loader::Worker::~Worker() {
@@ -101,11 +115,17 @@ void Loader::Worker::fill(Slot& slot, const BatchPosition& position) {
   slot.batch.first_row = first_row;
   slot.batch.rows = last_row - first_row;
   for (std::size_t f = 0; f < decoders.size(); ++f) {
-    const std::size_t bytes = options.fields[f].spec.bytes();
+    FieldDecoder& decoder = decoders[f];
+    const bool stored = options.stored && slot.batch.stored[f].rows.data;
+    const std::size_t bytes = stored ? decoder.stored_bytes() : options.fields[f].spec.bytes();
     std::byte* out = slot.memory[f].as<std::byte>();
     for (std::int64_t row = first_row; row < last_row; ++row, out += bytes) {
-      const std::int64_t place = position.first + row;
-      decoders[f].decode(order[static_cast<std::size_t>(place)], position.epoch, place, out);
+      const std::int64_t place = position.first + row, sample = order[static_cast<std::size_t>(place)];
+      if (!stored)
+        decoder.decode(sample, position.epoch, place, out);
+      else
+        std::memcpy(out, decoder.stored_row(sample), bytes);
+      if (stored && decoder.moves()) slot.moves[f][static_cast<std::size_t>(row - first_row)] = decoder.move(position.epoch, place);
     }
   }
 }

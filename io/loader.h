@@ -20,6 +20,8 @@ struct LoaderOptions {
   std::int64_t lane_rows = 0;      ///< rows of a full lane: Plan::lane_rows()
   LaneSpan lanes;                  ///< this rank's
   std::vector<BatchField> fields;  ///< the model's inputs, in the order of the batch slot; each names a field of the data set
+  /// Fields that "input.prepare" can prepare stay as they are stored: BatchSlot::stored.
+  bool stored = false;
 };
 
 /// Batches out of a data set in memory. One thread of its own prepares the next batch in the second of two slots.

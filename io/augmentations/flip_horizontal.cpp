@@ -12,7 +12,7 @@ class FlipHorizontal final : public Augmentation {
   explicit FlipHorizontal(Options& options) : probability_(read_probability(options, "flip_horizontal")) {}
 
   void apply(const AugmentImage& image, const AugmentRandom& random) const override {
-    if (Philox::uniform(random.draw().w[0]) >= probability_) return;
+    if (!happens(random)) return;
     for (std::int64_t i = 0; i < image.height; ++i) {
       float* row = image.values + i * image.width * image.channels;
       for (std::int64_t left = 0, right = image.width - 1; left < right; ++left, --right)
@@ -20,7 +20,14 @@ class FlipHorizontal final : public Augmentation {
     }
   }
 
+  bool only_moves() const override { return true; }
+  void move(PixelMove& move, std::int32_t, std::int32_t width, const AugmentRandom& random) const override {
+    if (happens(random)) move.horizontal.then_flip(width);
+  }
+
  private:
+  bool happens(const AugmentRandom& random) const { return Philox::uniform(random.draw().w[0]) < probability_; }
+
   double probability_;
 };
 

@@ -12,13 +12,20 @@ class FlipVertical final : public Augmentation {
   explicit FlipVertical(Options& options) : probability_(read_probability(options, "flip_vertical")) {}
 
   void apply(const AugmentImage& image, const AugmentRandom& random) const override {
-    if (Philox::uniform(random.draw().w[0]) >= probability_) return;
+    if (!happens(random)) return;
     const std::int64_t row = image.width * image.channels;
     for (std::int64_t top = 0, bottom = image.height - 1; top < bottom; ++top, --bottom)
       std::swap_ranges(image.values + top * row, image.values + (top + 1) * row, image.values + bottom * row);
   }
 
+  bool only_moves() const override { return true; }
+  void move(PixelMove& move, std::int32_t height, std::int32_t, const AugmentRandom& random) const override {
+    if (happens(random)) move.vertical.then_flip(height);
+  }
+
  private:
+  bool happens(const AugmentRandom& random) const { return Philox::uniform(random.draw().w[0]) < probability_; }
+
   double probability_;
 };
 

@@ -13,8 +13,8 @@ class Shift final : public Augmentation {
   explicit Shift(Options& options) : pixels_(options.integer("shift", {}, {.least = 1, .most = 4096})) {}
 
   void apply(const AugmentImage& image, const AugmentRandom& random) const override {
-    const Philox::Words words = random.draw();
-    const std::int64_t dy = offset(words.w[0]), dx = offset(words.w[1]), channels = image.channels, row = image.width * channels;
+    const auto [dy, dx] = distance(random);
+    const std::int64_t channels = image.channels, row = image.width * channels;
     std::copy_n(image.values, image.height * row, image.scratch);
     const std::int64_t first = std::clamp<std::int64_t>(dx, 0, image.width),
                        last = std::clamp<std::int64_t>(image.width + dx, 0, image.width);
@@ -28,7 +28,21 @@ class Shift final : public Augmentation {
     }
   }
 
+  bool only_moves() const override { return true; }
+  void move(PixelMove& move, std::int32_t height, std::int32_t width, const AugmentRandom& random) const override {
+    const auto [dy, dx] = distance(random);
+    move.vertical.then_shift(static_cast<std::int32_t>(dy), height);
+    move.horizontal.then_shift(static_cast<std::int32_t>(dx), width);
+  }
+
  private:
+  struct Distance {
+    std::int64_t dy, dx;
+  };
+  Distance distance(const AugmentRandom& random) const {
+    const Philox::Words words = random.draw();
+    return {offset(words.w[0]), offset(words.w[1])};
+  }
   std::int64_t offset(std::uint32_t word) const {
     const auto choices = static_cast<std::uint64_t>(2 * pixels_ + 1);
     return static_cast<std::int64_t>(word * choices >> 32) - pixels_;
