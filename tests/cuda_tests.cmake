@@ -89,3 +89,25 @@ if(LOCKSTEP_CUDA_FOUND AND LOCKSTEP_CUDA_STUB AND vendor_tests)
 else()
   message(STATUS "tests: no CUDA plug-in in this build, so cuDNN's plans are not tested")
 endif()
+
+# The host code round those libraries, on the shim: the libraries themselves are stand-ins that compute on the host.
+set(vendor_headers ${LOCKSTEP_CUDNN_INCLUDE} ${LOCKSTEP_CUDA_HEADERS})
+find_file(LOCKSTEP_CUDNN_HEADER cudnn.h PATHS ${vendor_headers} NO_DEFAULT_PATH)
+file(GLOB stand_ins CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/core/backend/cuda/vendor/host/*.cpp)
+if(LOCKSTEP_CUDNN_HEADER AND EXISTS ${LOCKSTEP_CUDA_HEADERS}/cublasLt.h AND stand_ins)
+  set(vendor_folder ${CMAKE_SOURCE_DIR}/core/backend/cuda/vendor)
+  file(GLOB runtime_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/support/simt/*.cpp)
+  list(FILTER runtime_sources EXCLUDE REGEX "(_test|lent_kernels|simt_backend)\\.cpp$")
+  add_executable(core_backend_cuda_vendor_host_tests ${stand_ins} ${runtime_sources} ${simt_folder}/core/backend/cuda/weights.cu.cpp
+    ${CMAKE_SOURCE_DIR}/core/backend/cuda/register.cpp ${CMAKE_SOURCE_DIR}/core/backend/cuda/vendor_options.cpp ${vendor_folder}/conv2d.cpp
+    ${vendor_folder}/convolution.cpp ${vendor_folder}/convolution_problem.cpp ${vendor_folder}/dense.cpp ${vendor_folder}/engine_choice.cpp
+    ${vendor_folder}/matmul_problem.cpp ${vendor_folder}/plan_store.cpp)
+  target_include_directories(core_backend_cuda_vendor_host_tests PRIVATE ${CMAKE_SOURCE_DIR}/core/backend/cuda ${CMAKE_SOURCE_DIR}/tests/support/simt)
+  target_include_directories(core_backend_cuda_vendor_host_tests SYSTEM PRIVATE ${vendor_headers})
+  target_link_libraries(core_backend_cuda_vendor_host_tests PRIVATE lockstep Boost::context nlohmann_json::nlohmann_json GTest::gtest_main)
+  target_compile_options(core_backend_cuda_vendor_host_tests PRIVATE -O1 -Wno-unknown-pragmas ${simt_checks})
+  target_link_options(core_backend_cuda_vendor_host_tests PRIVATE ${simt_checks})
+  gtest_discover_tests(core_backend_cuda_vendor_host_tests TEST_PREFIX "core/backend/cuda/vendor/host/" DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS unit TIMEOUT 120)
+  add_dependencies(lockstep_tests core_backend_cuda_vendor_host_tests)
+endif()

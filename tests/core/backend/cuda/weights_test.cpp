@@ -19,6 +19,7 @@ class OnDevice {
   explicit OnDevice(std::size_t bytes) : bytes_(bytes) { EXPECT_EQ(cudaMalloc(&memory_, bytes + 64), cudaSuccess); }
   template <class T>
   explicit OnDevice(const std::vector<T>& values) : OnDevice(values.size() * sizeof(T)) {
+    if (bytes_ == 0) return;
     EXPECT_EQ(cudaMemcpy(memory_, values.data(), bytes_, cudaMemcpyHostToDevice), cudaSuccess);
   }
   ~OnDevice() { cudaFree(memory_); }
@@ -32,6 +33,7 @@ class OnDevice {
   std::vector<T> values() const {
     std::vector<T> read(bytes_ / sizeof(T));
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+    if (bytes_ == 0) return read;
     EXPECT_EQ(cudaMemcpy(read.data(), memory_, bytes_, cudaMemcpyDeviceToHost), cudaSuccess);
     return read;
   }
