@@ -35,7 +35,7 @@ __device__ inline ChannelMoments combined(ChannelMoments left, const ChannelMome
 /// Combines the items that `load(item)` gives, in the program's order.
 template <class Value, unsigned kThreads, class Load>
 __device__ Value fold_items(const FoldProgram& program, Value (&stack)[kStack][kThreads], const Load& load) {
-  Value newest;
+  Value newest{};
   int below = 0;  // partial results under the newest one
   for (int first = 0; first < program.items; first += kAhead) {
     Value items[kAhead];
@@ -111,17 +111,17 @@ class Fold : public Kernel {
  public:
   using Run = void (*)(const KernelCall&, std::int64_t stride, const FoldProgram&);
 
-  Fold(const OpSpec& op, Run run) : program_(FoldProgram::of(op)), stride_(op.attributes.integer("stride")), run_(run) {}
+  Fold(const OpSpec& op, Run fold) : program_(FoldProgram::of(op)), stride_(op.attributes.integer("stride")), fold_(fold) {}
 
   void run(const KernelCall& call) const override {
-    if (call.rows > 0) run_(call, stride_, program_);
+    if (call.rows > 0) fold_(call, stride_, program_);
   }
   std::string implementation() const override { return "own cuda"; }
 
  private:
   FoldProgram program_;
   std::int64_t stride_;
-  Run run_;
+  Run fold_;
 };
 
 void run_add_f32(const KernelCall& call, std::int64_t stride, const FoldProgram& program) {
@@ -145,8 +145,8 @@ void run_moments(const KernelCall& call, std::int64_t stride, const FoldProgram&
   launch(fold_moments, dim3(grid), dim3(kMomentThreads), call.stream, items, stride, result, channels, program);
 }
 
-MakeKernel make(Fold::Run run) {
-  return [run](const OpSpec& op) { return std::make_unique<Fold>(op, run); };
+MakeKernel make(Fold::Run fold) {
+  return [fold](const OpSpec& op) { return std::make_unique<Fold>(op, fold); };
 }
 
 const RegisterKernel registered[] = {{"fold.add_f32", make(run_add_f32)}, {"fold.add", make(run_add_f64)}, {"fold.moments", make(run_moments)}};
