@@ -5,22 +5,16 @@
 
 #include "core/base/error.h"
 #include "core/tensor/bfloat16.h"
+#include "core/tensor/float16.h"
 
 namespace lockstep {
 namespace {
-
-double half_to_double(std::uint16_t bits) {
-  const int exponent = (bits >> 10) & 31, fraction = bits & 1023;
-  const double sign = bits & 0x8000 ? -1.0 : 1.0;
-  if (exponent == 31) return fraction ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
-  return sign * (exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24));
-}
 
 double element(const Tensor& tensor, std::int64_t i) {
   switch (tensor.spec().dtype) {
     case Dtype::f32: return tensor.as<float>()[i];
     case Dtype::bf16: return to_float(tensor.as<BFloat16>()[i]);
-    case Dtype::f16: return half_to_double(tensor.as<std::uint16_t>()[i]);
+    case Dtype::f16: return to_float(tensor.as<Float16>()[i]);
     case Dtype::f64: return tensor.as<double>()[i];
     case Dtype::u8: return tensor.as<std::uint8_t>()[i];
     case Dtype::i32: return tensor.as<std::int32_t>()[i];

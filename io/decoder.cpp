@@ -29,8 +29,7 @@ FieldDecoder::FieldDecoder(const DatasetField& field, const TensorSpec& wanted, 
     fail(ErrorKind::run_file, "{}: samples: expected {}, got {} from \"{}\"", where, wanted.shape.text(), field.sample.shape.text(),
          field.options.dataset);
   const bool integers = field.sample.dtype == Dtype::i64;
-  const bool floats = wanted.dtype == Dtype::f32 || wanted.dtype == Dtype::bf16 || wanted.dtype == Dtype::f16;
-  if (integers ? wanted.dtype != Dtype::i64 : !floats)
+  if (integers ? wanted.dtype != Dtype::i64 : !is_activation(wanted.dtype))
     fail(ErrorKind::run_file, "{}: samples: expected {}, got {}", where, name_of(wanted.dtype),
          integers ? "integers (\"classes\" is given)" : "floats");
   if (field.options.target || integers) steps_ = {};

@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "core/tensor/bfloat16.h"
+#include "core/tensor/float16.h"
 #include "distributed/agree.h"
 #include "distributed/world.h"
 #include "io/predictions.h"
@@ -23,8 +24,15 @@ classifier, "classes" i64 [samples]. The data need no targets and no scaling: th
 
 void append(std::vector<float>& values, ConstTensorView output) {
   const std::int64_t count = output.spec.elements();
-  for (std::int64_t i = 0; i < count; ++i)
-    values.push_back(output.spec.dtype == Dtype::bf16 ? to_float(output.as<BFloat16>()[i]) : output.as<float>()[i]);
+  const auto widen = [&](const auto* elements) {
+    for (std::int64_t i = 0; i < count; ++i) values.push_back(to_float(elements[i]));
+  };
+  switch (output.spec.dtype) {
+    case Dtype::f32: return widen(output.as<float>());
+    case Dtype::bf16: return widen(output.as<BFloat16>());
+    case Dtype::f16: return widen(output.as<Float16>());
+    default: fail(ErrorKind::run_file, "predict: the model's output: expected f32, bf16 or f16, got {}", output.spec.text());
+  }
 }
 
 /// This rank's rows of a batch and those of the others, in order.

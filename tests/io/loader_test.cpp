@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/tensor/bfloat16.h"
+#include "core/tensor/float16.h"
 #include "tests/io/data_file.h"
 #include "tests/support/temporary_directory.h"
 
@@ -53,7 +54,7 @@ class LoaderTest : public ::testing::Test {
 };
 
 TEST_F(LoaderTest, RowsOfAllRanksAreTheBatchOfOne) {
-  for (const Dtype activations : {Dtype::f32, Dtype::bf16})
+  for (const Dtype activations : {Dtype::f32, Dtype::bf16, Dtype::f16})
     for (const int ranks : {2, 3, 8})
       for (const std::int64_t first : {0, 16, 32}) {
         Loader whole = loader({0, kLanes}, activations);
@@ -122,6 +123,10 @@ TEST_F(LoaderTest, ScalesByChannel) {
   const BatchSlot& half = narrow.batch({0, 0, 2}, {});
   for (std::size_t i = 0; i < 80; ++i)
     EXPECT_EQ(half.inputs[0].as<BFloat16>()[i].bits, to_bfloat16(slot.inputs[0].as<float>()[i]).bits) << i;
+  Loader halves(data_, Sampler(kSamples, SampleOrder::as_stored, 0), {}, options({0, kLanes}, Dtype::f16));
+  const BatchSlot& sixteen = halves.batch({0, 0, 2}, {});
+  for (std::size_t i = 0; i < 80; ++i)
+    EXPECT_EQ(sixteen.inputs[0].as<Float16>()[i].bits, to_float16(slot.inputs[0].as<float>()[i]).bits) << i;
 }
 
 TEST_F(LoaderTest, TargetsStayWithTheirImages) {
