@@ -107,7 +107,8 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
                           .epoch_position = at.first,
                           .batch_samples = at.samples,
                           .learning_rate = static_cast<float>(t.learning_rate * schedule->factor(progress)),
-                          .momentum = static_cast<float>(schedule->momentum(progress).value_or(optimizer->momentum()))};
+                          .momentum = static_cast<float>(schedule->momentum(progress).value_or(optimizer->momentum())),
+                          .loss_scale = t.loss_scale};
     const StepResult done = step.run(block, source.batch(at, {}), carried);
     result.losses.push_back(done.loss);
     result.gradient_norms.push_back(done.gradient_norm);

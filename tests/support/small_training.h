@@ -25,6 +25,7 @@ struct SmallTraining {
   RunMode mode = RunMode::exact;
   Precision precision = Precision::f32;
   double learning_rate = 0.05;
+  float loss_scale = 1;
   std::function<void(ParameterStore&)> prepare;  ///< called before the first step
   /// Plug-ins in TOML: `{ sgd = "nesterov", weight_decay = 1e-3 }`. No clipping where `clip` is empty.
   std::string optimizer = "{ sgd = \"nesterov\", weight_decay = 1e-3 }", schedule = "{ constant = true }", clip;

@@ -119,7 +119,7 @@ void centred_backward(const OpSpec& spec, const KernelCall& call) {
   const std::int64_t n = call.rows * spec.reads[0].spec.elements();
   const double* error = in<double>(call, 3);
   for (std::int64_t i = 0; i < n; ++i)
-    out(call, 0)[i] = static_cast<float>(2.0 * (centred_error(call, 2, i) - error[0] / error[1]) / error[1]);
+    out(call, 0)[i] = static_cast<float>(2.0 * static_cast<double>(call.step->loss_scale) * (centred_error(call, 2, i) - error[0] / error[1]) / error[1]);
 }
 
 }  // namespace

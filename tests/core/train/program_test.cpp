@@ -82,6 +82,20 @@ TEST(ProgramTest, FastAgreesByInstruction) {
   for (std::size_t i = 0; i < expected.parameters.size(); ++i) ASSERT_NEAR(result.parameters[i], expected.parameters[i], 2e-4);
 }
 
+/// A power of two moves exponents alone: what unscales it must lose nothing, and nothing may join the gradients unscaled.
+TEST(ProgramTest, AStaticLossScaleChangesNoBit) {
+  for (const auto& graph : {std::function<Graph(Dtype)>(test::small_residual_network), std::function<Graph(Dtype)>(stress_graph)})
+    for (const char* clip : {"", "{ global_norm = 0.5 }", "{ norm = 0.1 }", "{ value = 0.01 }"}) {
+      SmallTraining training{.graph = graph, .learning_rate = 0.01, .clip = clip};
+      const auto plain = train_on(1, training);
+      training.loss_scale = 1024;
+      const auto scaled = train_on(2, training);
+      EXPECT_EQ(scaled.digest, plain.digest) << clip;
+      EXPECT_EQ(scaled.gradient_norms, plain.gradient_norms) << clip;
+      EXPECT_EQ(scaled.losses, plain.losses) << clip;
+    }
+}
+
 TEST(ProgramTest, FastAgreesToRounding) {
   for (const auto& graph : {std::function<Graph(Dtype)>(test::small_residual_network), std::function<Graph(Dtype)>(stress_graph)}) {
     const SmallTraining exact{.graph = graph, .learning_rate = 0.01};
