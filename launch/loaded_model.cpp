@@ -39,7 +39,7 @@ LoadedModel load_model(const std::string& checkpoint, const std::string& data_so
   if (use == ModelUse::inputs_alone) std::erase_if(options.fields, [](const DataField& field) { return field.target; });
   const auto scalers = scalers_of(loaded.state, options.fields);
   model.data = Dataset::load(options, {data_source}, scalers);
-  const Precision precision = choose_precision(model.config.run, *model.engine.backend);
+  const Precision precision = measuring_precision(model.config.run, *model.engine.backend);
   const auto fields = model.data.batch_fields(activation_dtype(precision));
   const PlanOptions plan_options{.precision = precision, .global_batch = options.global_batch, .lanes = model.config.run.lanes};
   const Graph graph = use == ModelUse::with_targets ? build_graph(model.config, fields) : build_bare_graph(model.config, fields);

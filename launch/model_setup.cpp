@@ -7,6 +7,12 @@
 
 namespace lockstep {
 
+Precision measuring_precision(const RunOptions& options, const Backend& backend) {
+  const std::vector<Precision> has = backend.precisions();
+  const bool lacks = options.precision && std::find(has.begin(), has.end(), *options.precision) == has.end();
+  return lacks ? Precision::f32 : choose_precision(options, backend);
+}
+
 Precision choose_precision(const RunOptions& options, const Backend& backend) {
   std::vector<Precision> has = backend.precisions();
   if (!options.precision) return has.front();
@@ -15,6 +21,12 @@ Precision choose_precision(const RunOptions& options, const Backend& backend) {
   std::vector<std::string> names;
   for (const Precision precision : has) names.emplace_back(name_of(precision));
   fail(ErrorKind::run_file, "run.precision: the {} engine computes {}, got \"{}\"", backend.name(), join(names, " and "), name_of(*options.precision));
+}
+
+LossScaling choose_loss_scaling(const TrainOptions& options, Precision precision) {
+  if (options.loss_scaling) return *options.loss_scaling;
+  if (precision == Precision::f16) return {.initial = LossScaling::kInitial, .growth_steps = LossScaling::kGrowthSteps};
+  return {};
 }
 
 Graph build_bare_graph(const RunConfig& config, const std::vector<BatchField>& fields) {

@@ -7,6 +7,7 @@
 
 #include "core/base/value.h"
 #include "core/model/precision.h"
+#include "core/train/loss_scaler.h"
 #include "core/train/program.h"
 #include "io/data_options.h"
 
@@ -64,6 +65,7 @@ struct TrainOptions {
   LearningRateOptions learning_rate;
   std::vector<Value> metrics;
   std::optional<EarlyStoppingOptions> early_stopping;
+  std::optional<LossScaling> loss_scaling;  ///< empty for "auto": dynamic in f16, 1 otherwise
   LogOptions log;
 };
 

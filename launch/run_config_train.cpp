@@ -113,6 +113,25 @@ std::optional<EarlyStoppingOptions> read_early_stopping(Section& in, const DataO
   return result;
 }
 
+std::optional<LossScaling> read_loss_scaling(Section& in) {
+  constexpr RealRange kRange{.least = 1e-30, .most = 1e38};
+  in.resolve("loss_scale", Value::text("auto"));
+  const Value& given = *in.resolved().find("loss_scale");
+  const auto as_f32 = [](double scale) { return static_cast<double>(static_cast<float>(scale)); };
+  if (given.is_number()) return LossScaling{.initial = as_f32(in.real("loss_scale", 1.0, kRange))};
+  in.take("loss_scale");
+  if (given.is_text() && given.as_text() == "auto") return {};
+  if (!given.is_table())
+    fail(ErrorKind::run_file, "{}\"loss_scale\": expected a number, {{ dynamic = 65536 }} or \"auto\", got {}", in.where("loss_scale"), given.describe());
+  Section scale(given, "[train] loss_scale");
+  scale.required("dynamic", "65536");
+  LossScaling result{.initial = as_f32(scale.real("dynamic", LossScaling::kInitial, kRange)),
+                     .growth_steps = scale.integer("growth_steps", LossScaling::kGrowthSteps, {.least = 1, .most = kMostCount})};
+  scale.finish();
+  in.replace("loss_scale", scale.resolved());
+  return result;
+}
+
 LogOptions read_log(Section& in) {
   Section log(in.table("log"), "[train] log");
   LogOptions result;
@@ -182,6 +201,7 @@ TrainOptions read_train(Section& in, const DataOptions& data) {
     train.clip = *clip;
   }
   train.early_stopping = read_early_stopping(in, data, train.metrics);
+  train.loss_scaling = read_loss_scaling(in);
   train.log = read_log(in);
   in.finish();
   return train;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace lockstep {
 namespace {
@@ -31,13 +32,14 @@ Outcome TrainingLoop::run() {
     const auto next = after(at);
     input_seconds = next && state.step + 1 < last ? bring(*next) : 0.0;
     const StepResult result = parts_.step.finish();
+    move_loss_scale(result);
     advance(at, result);
 
     const bool epoch_ends = state.epoch_position == parts_.source.samples();
     StepInfo info{.step = state.step, .total_steps = total_steps(), .epoch = at.epoch, .epoch_step = at.first / settings_.global_batch + 1,
                   .steps_per_epoch = steps_per_epoch(), .samples = at.samples, .loss = result.loss, .learning_rate = block.learning_rate,
                   .momentum = block.momentum, .gradient_norm = result.gradient_norm, .step_seconds = seconds_between(start, Clock::now()),
-                  .input_seconds = waited, .updated = result.updated};
+                  .input_seconds = waited, .updated = result.updated, .loss_scale = block.loss_scale};
     epoch_seconds_ += info.step_seconds;
     fresh_.clear();
     LoopRequest request;
@@ -87,7 +89,27 @@ StepBlock TrainingLoop::step_block(const BatchPosition& at) const {
           .batch_samples = at.samples,
           .learning_rate = static_cast<float>(settings_.peak_learning_rate * state.schedule.factor(progress)),
           .momentum = static_cast<float>(state.schedule.momentum(progress).value_or(settings_.momentum)),
-          .loss_scale = static_cast<float>(state.loss_scale)};
+          .loss_scale = loss_scale()};
+}
+
+float TrainingLoop::loss_scale() const {
+  return static_cast<float>(settings_.loss_scaling.dynamic() ? parts_.state.loss_scale : settings_.loss_scaling.initial);
+}
+
+/// A smaller scale can repair gradients. The loss it does not touch: that is not finite for other reasons.
+void TrainingLoop::move_loss_scale(const StepResult& result) {
+  RunState& state = parts_.state;
+  if (!settings_.loss_scaling.dynamic()) return;
+  if (!std::isfinite(result.loss))
+    fail(ErrorKind::internal, "step {}: the loss is {}: the run diverged; lower the learning rate or clip, and resume from the last checkpoint",
+         state.step + 1, result.loss);
+  const LossScale moved = next(settings_.loss_scaling, {.scale = state.loss_scale, .streak = state.loss_scale_streak.value_or(0)}, result.updated);
+  if (is_lost(moved))
+    fail(ErrorKind::internal, "step {}: the gradient's norm is {} at a loss scale of {}, and {} steps in a row were skipped: the run diverged; "
+         "lower the learning rate or train in bf16, and resume from the last checkpoint",
+         state.step + 1, result.gradient_norm, state.loss_scale, -moved.streak);
+  state.loss_scale = moved.scale;
+  state.loss_scale_streak = moved.streak;
 }
 
 void TrainingLoop::advance(const BatchPosition& at, const StepResult& result) {

@@ -9,6 +9,7 @@
 
 #include "core/train/batch_source.h"
 #include "core/train/callback.h"
+#include "core/train/loss_scaler.h"
 #include "core/train/run_state.h"
 #include "core/train/training_step.h"
 #include "distributed/communicator.h"
@@ -33,10 +34,12 @@ struct LoopSettings {
   double peak_learning_rate = 0;
   double momentum = 0;  ///< where no schedule moves it
   std::int64_t global_batch = 0;
+  LossScaling loss_scaling;
 };
 
 /// The training loop: batch, step, callbacks, evaluation at the end of an epoch, checkpoints. Every decision is taken
-/// on values that are equal on all ranks. References must outlive it.
+/// on values that are equal on all ranks. With a dynamic loss scale a step that did not update (StepResult::updated) counts
+/// as a batch and no update, and halves the scale; `internal` error once smaller scales do not help. References must outlive it.
 class TrainingLoop {
  public:
   using Metrics = std::map<std::string, double>;
@@ -67,6 +70,8 @@ class TrainingLoop {
   BatchPosition position() const;
   std::optional<BatchPosition> after(const BatchPosition& position) const;
   StepBlock step_block(const BatchPosition& position) const;
+  float loss_scale() const;
+  void move_loss_scale(const StepResult& result);
   void advance(const BatchPosition& position, const StepResult& result);
   void finish_epoch(LoopRequest& request);
   bool agree(bool mine);

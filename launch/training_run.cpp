@@ -49,7 +49,7 @@ CheckpointPolicy checkpoint_policy(const RunConfig& config) {
   return policy;
 }
 
-LoopSettings loop_settings(const RunConfig& config, const Optimizer& optimizer) {
+LoopSettings loop_settings(const RunConfig& config, const Optimizer& optimizer, const LossScaling& scaling) {
   return {.epochs = config.train.epochs,
           .stop_at_step = config.train.steps,
           .max_seconds = config.train.max_seconds,
@@ -59,7 +59,21 @@ LoopSettings loop_settings(const RunConfig& config, const Optimizer& optimizer) 
           .evaluate_every_epochs = config.evaluate.every_epochs,
           .peak_learning_rate = config.train.learning_rate.effective_peak(config.data.global_batch),
           .momentum = optimizer.momentum(),
-          .global_batch = config.data.global_batch};
+          .global_batch = config.data.global_batch,
+          .loss_scaling = scaling};
+}
+
+/// Reads a checkpoint's state into the run's. One of a run without a dynamic loss scale leaves the run's own, and the other
+/// way round: a run that diverged in f16 may go on in bf16.
+CheckpointMeta load_state(const std::string& path, RunState& state, const VisitState& visit) {
+  Checkpoint checkpoint = read_checkpoint(path);
+  const auto scale = state.loss_scale;
+  const auto streak = state.loss_scale_streak;
+  state.loss_scale_streak.reset();
+  if (checkpoint.state.find("run/loss_scale_streak")) state.loss_scale_streak = 0;
+  checkpoint.state.restore(visit, "\"" + path + "\"");
+  if (state.loss_scale_streak.has_value() != streak.has_value()) state.loss_scale = scale, state.loss_scale_streak = streak;
+  return std::move(checkpoint.meta);
 }
 
 /// What must agree on all ranks, and what decides the bits.
@@ -109,6 +123,7 @@ class TrainingRun {
   bool resume_ = false;
   RunData data_;
   std::shared_ptr<const Plan> plan_;  // shared with programs and store
+  LossScaling scaling_;
   Recipe recipe_;
   ParameterStore store_;
   TrainingStep step_;
@@ -138,11 +153,13 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
       data_((open_directory(), load_run_data(config_))),
       plan_(compile_model(config_, data_.train.batch_fields(activation_dtype(choose_precision(config_.run, *engine_.backend))),
                           choose_precision(config_.run, *engine_.backend))),
+      scaling_(choose_loss_scaling(config_.train, plan_->options.precision)),
       recipe_(make_recipe(config_.train)),
       store_((compare_facts(ranks, start_up_facts(config_, data_, *plan_, *engine_.backend)), plan_), static_cast<std::uint64_t>(config_.run.seed),
              recipe_.optimizer->slots(), engine_.backend->device()),
       step_({.plan = plan_, .backend = *engine_.backend, .mode = engine_.mode, .share = engine_.share, .statistics = *engine_.statistics,
-             .gradients = *engine_.gradients, .optimizer = *recipe_.optimizer, .clipping = recipe_.clipping.get(), .store = store_}),
+             .gradients = *engine_.gradients, .optimizer = *recipe_.optimizer, .clipping = recipe_.clipping.get(), .store = store_,
+             .overflow = scaling_.dynamic() ? TrainingStep::Overflow::is_skipped : TrainingStep::Overflow::fails}),
       training_(training_loader(data_, config_, *plan_, engine_.share)),
       state_{.store = store_, .schedule = *recipe_.schedule, .callbacks = {}, .seed = config_.run.seed, .fitted = fitted_numbers(data_.train),
              .carried = make_carried(*plan_, engine_.share.lanes.count() * plan_->lane_rows(), engine_.backend->device()),
@@ -150,7 +167,7 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
       checkpoints_(paths_.checkpoints(), checkpoint_policy(config_)),
       writer_([this](const CheckpointMeta& about, const Snapshot& copy) { checkpoints_.save(about, copy); }),
       callbacks_({.config = config_, .paths = paths_, .root = ranks.rank() == 0, .progress = request.progress, .out = out}),
-      loop_(loop_settings(config_, *recipe_.optimizer),
+      loop_(loop_settings(config_, *recipe_.optimizer, scaling_),
             {.source = *training_, .step = step_, .state = state_, .ranks = ranks, .evaluate = {},
              .save = [this](const TrainingLoop::Metrics& metrics) { save(metrics); }, .restore_best = [this] { restore_best(); },
              .stop_requested = request.stop_requested}) {
@@ -198,7 +215,7 @@ void TrainingRun::resume() {
   });
   path = broadcast_text(ranks_, path);
   if (path.empty()) return;
-  const CheckpointMeta about = load_checkpoint(path, gathered());
+  const CheckpointMeta about = load_state(path, state_, gathered());
   state_.commit();
   if (!is_root()) return;
   if (!note.empty()) callbacks_.note(note);
@@ -267,6 +284,7 @@ void TrainingRun::test(TrainingLoop::Metrics& metrics) {
 
 TrainingReport TrainingRun::run_loop() {
   state_.callbacks = callbacks_.list();
+  if (scaling_.dynamic()) state_.loss_scale = scaling_.initial, state_.loss_scale_streak = 0;
   resume();
   callbacks_.begin(state_.step);
   state_.callbacks = callbacks_.list();

@@ -20,6 +20,7 @@ struct StepInfo {
   double loss = 0, learning_rate = 0, momentum = 0, gradient_norm = 0;
   double step_seconds = 0, input_seconds = 0;  ///< wall time, and the part spent waiting for input; local, for show
   bool updated = true;                         ///< false where the update was skipped
+  double loss_scale = 1;                       ///< of this step; 1 where the loss is not scaled
 };
 
 struct EpochInfo {

@@ -13,6 +13,7 @@ void RunState::visit(StateVisitor& visitor) {
     visitor.integer("epoch", epoch);
     visitor.integer("epoch_position", epoch_position);
     visitor.real("loss_scale", loss_scale);
+    if (loss_scale_streak) visitor.integer("loss_scale_streak", *loss_scale_streak);
     visitor.real("epoch_loss_sum", epoch_loss_sum);
     visitor.real("epoch_weight_sum", epoch_weight_sum);
   }

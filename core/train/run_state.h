@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct RunState {
   std::int64_t updates = 0;  ///< updates applied
   std::int64_t epoch = 0;
   std::int64_t epoch_position = 0;  ///< samples consumed in this epoch
-  double loss_scale = 1.0;
+  double loss_scale = 1.0;  ///< of a dynamic scale; 1 where the scale is static, since it is then no state
+  std::optional<std::int64_t> loss_scale_streak;  ///< LossScale::streak; set where the scale is dynamic
   /// Sums of the current epoch, so that a resumed epoch reports the same means.
   double epoch_loss_sum = 0, epoch_weight_sum = 0;
 

@@ -21,7 +21,7 @@ std::optional<std::int64_t> step_of(std::string_view line) {
 }
 
 std::vector<std::string> wanted_columns(const std::vector<std::string>& metrics) {
-  std::vector<std::string> columns = {"step", "epoch", "event", "loss", "learning_rate", "momentum", "gradient_norm", "samples", "updated"};
+  std::vector<std::string> columns = {"step", "epoch", "event", "loss", "learning_rate", "momentum", "gradient_norm", "samples", "updated", "loss_scale"};
   columns.insert(columns.end(), metrics.begin(), metrics.end());
   columns.insert(columns.end(), {"seconds", "input_seconds"});
   return columns;
@@ -49,7 +49,8 @@ std::string line_of(const std::vector<std::string>& columns, const Row& row) {
 
 template <class Number>
 std::string cell(Number value) {
-  return fmt::format("{}", value);
+  // The sign of what is no number says nothing, and may depend on the order in which ranks add.
+  return value != value ? "nan" : fmt::format("{}", value);
 }
 
 }  // namespace
@@ -73,6 +74,7 @@ void MetricsCsv::on_step_end(const StepInfo& info, LoopRequest&) {
                                {"gradient_norm", cell(info.gradient_norm)},
                                {"samples", cell(info.samples)},
                                {"updated", info.updated ? "1" : "0"},
+                               {"loss_scale", cell(info.loss_scale)},
                                {"seconds", cell(info.step_seconds)},
                                {"input_seconds", cell(info.input_seconds)}}));
 }

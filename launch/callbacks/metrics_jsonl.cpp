@@ -32,6 +32,7 @@ void MetricsJsonl::on_step_end(const StepInfo& info, LoopRequest&) {
                      {"gradient_norm", info.gradient_norm},
                      {"samples", info.samples},
                      {"updated", info.updated},
+                     {"loss_scale", info.loss_scale},
                      {"wall", {{"seconds", info.step_seconds}, {"input_seconds", info.input_seconds}}}};
   file_.add(json.dump());
 }

@@ -64,6 +64,12 @@ std::string ProgressCallback::epochs(std::int64_t epoch) const {
   return fmt::format("epoch {}/{}", epoch + 1, (total_steps_ + steps_per_epoch_ - 1) / steps_per_epoch_);
 }
 
+/// The loss scale where there is one, and how often it was too large.
+std::string ProgressCallback::scaling(const StepInfo& info) const {
+  if (info.loss_scale == 1 && skipped_ == 0) return "";
+  return fmt::format("  loss scale {:g}", info.loss_scale) + (skipped_ > 0 ? fmt::format("  skipped {}", format_count(skipped_)) : "");
+}
+
 bool ProgressCallback::plain_line_is_due(double now, const StepInfo& info) const {
   if (steps_ == 1) return true;
   const double since = now - last_shown_;
@@ -73,6 +79,7 @@ bool ProgressCallback::plain_line_is_due(double now, const StepInfo& info) const
 void ProgressCallback::on_step_end(const StepInfo& info, LoopRequest&) {
   if (options_.mode == ProgressMode::off) return;
   ++steps_;
+  if (!info.updated) ++skipped_;
   steps_per_epoch_ = info.steps_per_epoch;
   total_steps_ = info.total_steps;
   if (steps_ > 1) {
@@ -90,14 +97,15 @@ void ProgressCallback::on_step_end(const StepInfo& info, LoopRequest&) {
   if (options_.mode == ProgressMode::json) {
     nlohmann::ordered_json json = {{"event", "step"},     {"step", info.step}, {"total_steps", info.total_steps},
                                    {"epoch", info.epoch}, {"loss", info.loss}, {"learning_rate", info.learning_rate}};
+    if (!scaling(info).empty()) json["loss_scale"] = info.loss_scale, json["skipped"] = skipped_;
     if (steps_ > 1) json["samples_per_second"] = samples_per_second();
     if (steps_ > 1) json["seconds_to_go"] = seconds_to_go(info);
     return options_.write(json.dump() + "\n");
   }
   const std::string speed =
       steps_ > 1 ? fmt::format("  {} samples/s  to go {}", count(samples_per_second()), format_duration(seconds_to_go(info))) : "";
-  options_.write(fmt::format("{}  step {}/{}  loss {}  rate {}{}\n", epochs(info.epoch), info.step, info.total_steps, number(info.loss),
-                             number(info.learning_rate), speed));
+  options_.write(fmt::format("{}  step {}/{}  loss {}  rate {}{}{}\n", epochs(info.epoch), info.step, info.total_steps, number(info.loss),
+                             number(info.learning_rate), scaling(info), speed));
 }
 
 void ProgressCallback::draw_bar(const StepInfo& info) {
@@ -112,6 +120,7 @@ void ProgressCallback::draw_bar(const StepInfo& info) {
   if (options_.color) bar += "\x1b[0m";
   const std::string head = epochs(info.epoch) + " ";
   std::string tail = fmt::format(" {}/{}  loss {}", info.epoch_step, info.steps_per_epoch, number(info.loss));
+  tail += scaling(info);
   if (steps_ > 1) tail += fmt::format("  {} samples/s  to go {}", count(samples_per_second()), format_duration(seconds_to_go(info)));
   // A line that wraps cannot be redrawn; the last column stays free.
   const int room = options_.columns - 1 - kBarCells - static_cast<int>(head.size());

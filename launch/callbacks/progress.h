@@ -37,11 +37,12 @@ class ProgressCallback : public Callback {
   void draw_bar(const StepInfo& info);
   void clear_bar();
   std::string epochs(std::int64_t epoch) const;
+  std::string scaling(const StepInfo& info) const;
   double samples_per_second() const;
   double seconds_to_go(const StepInfo& info) const;
 
   Options options_;
-  std::int64_t steps_ = 0;  ///< seen by this process
+  std::int64_t steps_ = 0, skipped_ = 0;  ///< seen by this process; those whose update was skipped
   double timed_seconds_ = 0;
   std::int64_t timed_samples_ = 0;
   double last_shown_ = 0;

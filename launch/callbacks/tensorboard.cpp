@@ -29,6 +29,7 @@ void TensorBoard::on_step_end(const StepInfo& info, LoopRequest&) {
   file_.scalar(now, info.step, "train/learning_rate", info.learning_rate);
   file_.scalar(now, info.step, "train/momentum", info.momentum);
   file_.scalar(now, info.step, "train/gradient_norm", info.gradient_norm);
+  if (info.loss_scale != 1) file_.scalar(now, info.step, "train/loss_scale", info.loss_scale);
   // The first step of a process warms up; its speed says nothing.
   if (!first_ && info.step_seconds > 0)
     file_.scalar(now, info.step, "train/samples_per_second", static_cast<double>(info.samples) / info.step_seconds);

@@ -105,6 +105,31 @@ TEST(RunConfigTest, TheRateFollowsTheBatch) {
   EXPECT_DOUBLE_EQ(none.effective_peak(1024), 0.2);
 }
 
+TEST(RunConfigTest, PrecisionsAreFour) {
+  for (const char* name : {"f32", "tf32", "bf16", "f16"})
+    EXPECT_EQ(read(run_text(kTrain, std::string("[run]\nprecision = \"") + name + "\"\n")).run.precision, precision_from_name(name));
+  EXPECT_EQ(read_error(run_text(kTrain, "[run]\nprecision = \"f8\"\n")).find("run.toml:2:1: [run]: \"precision\": "), 0u);
+}
+
+TEST(RunConfigTest, TheLossScaleIsANumberOrDynamic) {
+  const auto scaling = [](const std::string& value) { return read(run_text(kTrain + "loss_scale = " + value + "\n")).train.loss_scaling; };
+  EXPECT_FALSE(read(run_text(kTrain)).train.loss_scaling);
+  EXPECT_FALSE(scaling("\"auto\""));
+  EXPECT_EQ(scaling("1024")->initial, 1024);
+  EXPECT_FALSE(scaling("0.5")->dynamic());
+  EXPECT_EQ(scaling("{ dynamic = 1024 }")->initial, 1024);
+  EXPECT_EQ(scaling("{ dynamic = 1024 }")->growth_steps, 2000);
+  EXPECT_EQ(scaling("{ dynamic = 2, growth_steps = 7 }")->growth_steps, 7);
+  EXPECT_EQ(read(write_run_text(read(run_text(kTrain + "loss_scale = { dynamic = 4 }\n")).resolved)).train.loss_scaling->growth_steps, 2000);
+}
+
+TEST(RunConfigTest, BadLossScalesAreRefused) {
+  EXPECT_EQ(train_error(kTrain + "loss_scale = \"big\"\n"),
+            "run.toml:12:1: [train]: \"loss_scale\": expected a number, { dynamic = 65536 } or \"auto\", got \"big\"");
+  for (const char* value : {"0", "-1", "1e39", "{ dynamic = 0 }", "{ dynamic = 1, growth_steps = 0 }", "{ growth_steps = 3 }", "{ dynamic = 1, grow = 2 }"})
+    EXPECT_NE(train_error(kTrain + "loss_scale = " + value + "\n").find("run.toml:12:"), std::string::npos) << value;
+}
+
 TEST(RunConfigTest, TheResolvedFileReadsBackTheSame) {
   const RunConfig config = read(run_text(kTrain + "early_stopping = {}\nclip = { value = 1 }\n"));
   const std::string written = write_run_text(config.resolved);

@@ -82,9 +82,9 @@ TEST(MetricsCsvTest, HasFixedColumnsAndNumbersThatReadBack) {
   }
   const auto lines = lines_of(directory / "m.csv");
   ASSERT_EQ(lines.size(), 6u);
-  EXPECT_EQ(lines[0], "step,epoch,event,loss,learning_rate,momentum,gradient_norm,samples,updated,train.loss,seconds,input_seconds");
-  EXPECT_EQ(lines[3], "3,0,step,0.3333333333333333,0.1,0.9,1.7320508075688772,32,1,,0.5,0.16666666666666666");
-  EXPECT_EQ(lines[5], "4,0,epoch,,,,,128,,0.4,0.5,");
+  EXPECT_EQ(lines[0], "step,epoch,event,loss,learning_rate,momentum,gradient_norm,samples,updated,loss_scale,train.loss,seconds,input_seconds");
+  EXPECT_EQ(lines[3], "3,0,step,0.3333333333333333,0.1,0.9,1.7320508075688772,32,1,1,,0.5,0.16666666666666666");
+  EXPECT_EQ(lines[5], "4,0,epoch,,,,,128,,,0.4,0.5,");
   EXPECT_EQ(std::strtod(lines[3].c_str() + 9, nullptr), 1.0 / 3);
 }
 

@@ -14,6 +14,8 @@ struct Watched {
   std::vector<std::string> written;
   ProgressCallback callback;
   std::int64_t step = 0;
+  bool updated = true;
+  double loss_scale = 1;
 
   explicit Watched(ProgressCallback::Options options) : callback(with_fakes(std::move(options))) {}
 
@@ -33,7 +35,9 @@ struct Watched {
                           .samples = 10,
                           .loss = 1.5,
                           .learning_rate = 0.0001,
-                          .step_seconds = seconds},
+                          .step_seconds = seconds,
+                          .updated = updated,
+                          .loss_scale = loss_scale},
                          request);
     ++step;
   }
@@ -47,6 +51,20 @@ TEST(ProgressTest, TheFirstStepIsShownAtOnceAndLeftOutOfRates) {
   for (int i = 0; i < 9; ++i) run.take(0.5);
   ASSERT_EQ(run.written.size(), 2u);
   EXPECT_EQ(run.written[1], "epoch 1/4  step 10/200  loss 1.5000  rate 1.0000e-04  20 samples/s  to go 1:35\n");
+}
+
+TEST(ProgressTest, ALossScaleAndSkippedUpdatesAreShown) {
+  Watched run({.mode = ProgressMode::plain, .every_steps = 1});
+  run.loss_scale = 65536;
+  run.take(2);
+  run.updated = false;
+  run.take(2);
+  EXPECT_EQ(run.written.at(0), "epoch 1/4  step 1/200  loss 1.5000  rate 1.0000e-04  loss scale 65536\n");
+  EXPECT_EQ(run.written.at(1).find("epoch 1/4  step 2/200  loss 1.5000  rate 1.0000e-04  loss scale 65536  skipped 1  5 samples/s"), 0u) << run.written.at(1);
+  Watched json({.mode = ProgressMode::json, .every_steps = 1});
+  json.loss_scale = 0.5;
+  json.take(2);
+  EXPECT_NE(json.written.at(0).find("\"loss_scale\":0.5,\"skipped\":0"), std::string::npos) << json.written.at(0);
 }
 
 TEST(ProgressTest, FastStepsGiveAtMostOneLineASecond) {
