@@ -89,11 +89,11 @@ class Dense : public Kernel {
     return problem;
   }
 
-  /// The first algorithm of the largest call that serves a full lane and one row too.
+  /// The first algorithm of the largest call that serves a full lane too and, where rows are one another's neighbours, one row.
   void choose() {
     auto largest = std::make_unique<Product>(problem(max_rows_));
     auto lane = std::make_unique<Product>(problem(lane_rows_));
-    const Matmul one(problem(1));
+    const Matmul one(problem(pass_ == DensePass::backward_weights ? lane_rows_ : 1));
     const auto listed = largest->matmul.algorithms(kWorkspace);
     for (const auto& algorithm : listed) {
       const auto most = largest->matmul.workspace_of(algorithm), usual = lane->matmul.workspace_of(algorithm);

@@ -124,9 +124,9 @@ void ConvolutionPlan::run(cudnnContext* handle, const ConvolutionPointers& at, s
   require_aligned(workspace, 256);
   ++stand_ins().runs;
   simt::enqueue(reinterpret_cast<cudaStream_t>(handle), [impl = *impl_, at, workspace] {
-    std::memset(workspace, 0xFF, impl.facts.workspace_bytes);
+    std::memset(workspace, 0x7F, impl.facts.workspace_bytes);
     convolve(impl.problem, impl.rows, at);
-    std::memset(workspace, 0xFF, impl.facts.workspace_bytes);
+    std::memset(workspace, 0x7F, impl.facts.workspace_bytes);
   });
 }
 
@@ -158,7 +158,7 @@ void Matmul::run(const cublasLtMatmulAlgo_t& algorithm, const void* a, const voi
   require(problem_.bias == (bias != nullptr), "stand-in: bias or not");
   ++stand_ins().runs;
   simt::enqueue(static_cast<cudaStream_t>(stream.native), [p = problem_, a, b, d, bias, workspace, workspace_bytes] {
-    std::memset(workspace, 0xFF, workspace_bytes);
+    std::memset(workspace, 0x7F, workspace_bytes);
     for (std::int64_t row = 0; row < p.m; ++row)
       for (std::int64_t column = 0; column < p.n; ++column) {
         double sum = p.bias ? load(bias, p.output, row) : 0.0f;

@@ -9,7 +9,7 @@ namespace lockstep::test {
 /// write rubbish over every byte of the workspace that they were promised.
 struct StandIns {
   bool wide = true;          ///< an f32 weight gradient of 16-bit operands is served
-  std::size_t workspace = 1000;  ///< of a plan, for any number of rows but
+  std::size_t workspace = 5000;  ///< of a plan, for any number of rows but
   std::int64_t odd_rows = -1;    ///< these, which want `odd_workspace`
   std::size_t odd_workspace = 0;
   bool whole_k = true;       ///< the algorithm of the largest product serves others too
