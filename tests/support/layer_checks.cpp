@@ -17,6 +17,9 @@ double largest(const std::vector<double>& values) {
   return most;
 }
 
+/// What two roundings in a row may make, relative to a value.
+double rounding_of(Dtype dtype) { return dtype == Dtype::bf16 ? 1.0 / 64 : dtype == Dtype::f16 ? 1.0 / 512 : 1e-6; }
+
 bool is_float(Dtype dtype) { return dtype == Dtype::f32 || dtype == Dtype::bf16 || dtype == Dtype::f16; }
 
 }  // namespace
@@ -151,7 +154,8 @@ void LayerCase::check_rows_invariance() {
   for (const int other : {1, 3, static_cast<int>(rows)}) {
     lanes = other;
     run_both();
-    expect_same(whole, is_float(inputs_[0].dtype) && inputs_[0].dtype != Dtype::bf16 ? 2e-5 : 2e-2, "other lanes");
+    const Dtype dtype = inputs_[0].dtype;
+    expect_same(whole, is_float(dtype) ? std::max(2e-5, 1.28 * rounding_of(dtype)) : 2e-2, "other lanes");
   }
   lanes = before;
 }
@@ -172,10 +176,13 @@ void LayerCase::check_write_modes() {
     const std::vector<double> before = input_gradient(index);
     run_both();
     const std::vector<double> after = input_gradient(index);
-    const double rounding = inputs_[static_cast<std::size_t>(index)].dtype == Dtype::bf16 ? 1.0 / 64 : 1e-6;
-    for (std::size_t k = 0; k < after.size(); ++k)
-      EXPECT_NEAR(after[k], before[k] + expected->second[k], rounding * (std::abs(before[k]) + std::abs(expected->second[k])))
+    const double rounding = rounding_of(inputs_[static_cast<std::size_t>(index)].dtype);
+    for (std::size_t k = 0; k < after.size(); ++k) {
+      const double sum = before[k] + expected->second[k];
+      if (std::isnan(after[k]) && std::isnan(sum)) continue;
+      EXPECT_NEAR(after[k], sum, rounding * (std::abs(before[k]) + std::abs(expected->second[k])))
           << "accumulated input gradient " << index << " element " << k;
+    }
   }
   for (int index = 0; index < static_cast<int>(inputs_.size()); ++index) {
     input_gradient_modes = {{index, WriteMode::skip}};
