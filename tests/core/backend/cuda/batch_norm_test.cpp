@@ -32,8 +32,8 @@ void expect_like_cpu(Fused fused, const Shape& shape, LikeCpu how = {}, const Va
 
 /// Six rows in four lanes: the last has none.
 TEST(CudaBatchNormTest, AnyChannelsAreAsOnTheCpu) {
-  for (const std::int64_t channels : {1, 3, 8, 20, 64, 72})
-    for (const Fused fused : kFusions) expect_like_cpu(fused, {3, 5, channels});
+  for (const Fused fused : kFusions) expect_like_cpu(fused, {3, 5, 24});
+  for (const std::int64_t channels : {1, 3, 8, 20, 64, 72}) expect_like_cpu({.add = true, .relu = true}, {3, 5, channels});
 }
 
 /// A lane has several chunks, the last of them with a few positions, and a block several rounds.
@@ -51,13 +51,13 @@ TEST(CudaBatchNormTest, OneRowAndOneChannelAreAsOnTheCpu) {
 }
 
 TEST(CudaBatchNormTest, GroupsOfLanesAreAsOnTheCpu) {
-  for (const Fused fused : kFusions)
-    expect_like_cpu(fused, {4, 3, 24}, {.rows = 11, .lanes = 6}, {{"group_lanes", Value::integer(2)}, {"momentum", Value::real(0.25)}});
+  for (const Fused fused : {Fused{}, Fused{.add = true, .relu = true}})
+    expect_like_cpu(fused, {4, 3, 8}, {.rows = 11, .lanes = 6}, {{"group_lanes", Value::integer(2)}, {"momentum", Value::real(0.25)}});
 }
 
 TEST(CudaBatchNormTest, FrozenStatisticsAreAsOnTheCpu) {
   for (const Fused fused : kFusions)
-    for (const std::int64_t channels : {3, 64}) expect_like_cpu(fused, {3, 7, channels}, {}, {{"frozen", Value::boolean(true)}});
+    for (const std::int64_t channels : {3, 8}) expect_like_cpu(fused, {3, 7, channels}, {}, {{"frozen", Value::boolean(true)}});
 }
 
 /// Values 1e4 + {0 ... 1}: an f32 has 10 bits left behind the point. The squares' difference would have none.
