@@ -63,6 +63,26 @@ endfunction()
 lockstep_cuda_test(support_simt_tests support/simt)
 lockstep_cuda_test(core_backend_cuda_tests core/backend/cuda)
 
+# The same tests, where they need nothing of the shim, with the plug-in on a real GPU; skipped where there is none.
+if(TARGET lockstep_cuda)
+  set(gpu_sources)
+  file(GLOB device_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/core/backend/cuda/*_test.cpp)
+  foreach(file ${device_tests})
+    file(STRINGS ${file} needs REGEX "^#include (\"tests/support/device_case.h\"|\"tests/support/simt/|\"core/backend/cuda/|\"launch.h\"|<cuda)")
+    if(needs STREQUAL "#include \"tests/support/device_case.h\"")
+      list(APPEND gpu_sources ${file})
+    endif()
+  endforeach()
+  if(gpu_sources)
+    add_executable(gpu_tests ${gpu_sources} support/gpu/gpu_backend.cpp support/device_case.cpp)
+    target_link_libraries(gpu_tests PRIVATE lockstep lockstep_test_support GTest::gtest_main)
+    target_compile_options(gpu_tests PRIVATE -O1)
+    add_dependencies(gpu_tests lockstep_cuda)
+    gtest_discover_tests(gpu_tests TEST_PREFIX "gpu/" PROPERTIES LABELS gpu TIMEOUT 120 RUN_SERIAL TRUE DISCOVERY_TIMEOUT 60)
+    add_dependencies(lockstep_tests gpu_tests)
+  endif()
+endif()
+
 # Kernels of NVIDIA's libraries: the plug-in's own objects with the real cuDNN and cuBLASLt, planning for a GPU that is
 # described only. A libcuda that refuses every call stands in for the driver.
 file(GLOB vendor_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/core/backend/cuda/vendor/*_test.cpp)

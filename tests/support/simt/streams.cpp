@@ -134,7 +134,7 @@ bool advance_until(Lock& lock, FakeStream& target, const std::function<bool()>& 
 
 void advance_some(Lock& lock, FakeStream& target) {
   const Policy policy = static_cast<Policy>(random_below(3));
-  for (std::uint32_t steps = random_below(8); steps > 0; --steps) {
+  for (std::uint32_t steps = random_below(48); steps > 0; --steps) {
     FakeStream* const next = choose(target, policy);
     if (!next) break;
     run_head(lock, *next);

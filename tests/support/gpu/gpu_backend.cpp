@@ -1,0 +1,41 @@
+#include <gtest/gtest.h>
+
+#include "core/base/error.h"
+#include "core/base/registry.h"
+#include "distributed/nccl_request.h"
+#include "distributed/plug_in.h"
+#include "tests/support/cuda_backend.h"
+
+// gpu_tests: the tests that need nothing of the shim, with the plug-in on a real GPU.
+namespace lockstep::test {
+
+Backend& cuda_backend() {
+  static Backend* const one = [] {
+    open_plug_in("liblockstep_cuda.so", kOpenNccl);
+    return make_plug_in<Backend>(Value::text("cuda")).release();
+  }();
+  return *one;
+}
+
+std::string no_cuda_backend() {
+  try {
+    cuda_backend();
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+namespace {
+
+class NeedsGpu : public testing::Environment {
+ public:
+  void SetUp() override {
+    if (const std::string why = no_cuda_backend(); !why.empty()) GTEST_SKIP() << why;
+  }
+};
+
+const auto* const environment = testing::AddGlobalTestEnvironment(new NeedsGpu);
+
+}  // namespace
+}  // namespace lockstep::test
