@@ -9,16 +9,17 @@ OpCase::OpCase(Backend& backend, OpSpec spec) : op_(spec.op), kernel_(backend.ma
 void OpCase::run(KernelCall call) {
   const Guarded workspace(kernel_->workspace_bytes());
   fault = 0;
-  for (const auto* operands : {&reads_, &writes_})
-    for (const auto& memory : *operands)
-      if (memory) twin_.add(*memory);
+  for (const Operand& read : reads_)
+    if (read.memory) twin_.add(*read.memory);
+  for (const Operand& write : writes_)
+    if (write.memory && write.memory.use_count() == 1) twin_.add(*write.memory);
   twin_.add(workspace);
   twin_.add(std::span(&step, 1)), twin_.add(std::span(&fault, 1));
   twin_.upload();
   std::vector<const void*> reads;
   std::vector<void*> writes;
-  for (const auto& memory : reads_) reads.push_back(memory ? twin_.at(memory->data()) : nullptr);
-  for (const auto& memory : writes_) writes.push_back(memory ? twin_.at(memory->data()) : nullptr);
+  for (const Operand& read : reads_) reads.push_back(twin_.at(read.data()));
+  for (const Operand& write : writes_) writes.push_back(twin_.at(write.data()));
   call.reads = reads, call.writes = writes;
   call.step = twin_.at(&step);
   call.workspace = twin_.at(workspace.data());
@@ -28,7 +29,7 @@ void OpCase::run(KernelCall call) {
   twin_.download();
   EXPECT_TRUE(workspace.intact()) << op_ << " writes outside its workspace";
   for (const auto* operands : {&reads_, &writes_})
-    for (const auto& memory : *operands) EXPECT_TRUE(!memory || memory->intact()) << op_ << " writes outside an operand";
+    for (const Operand& operand : *operands) EXPECT_TRUE(!operand.memory || operand.memory->intact()) << op_ << " writes outside an operand";
 }
 
 }  // namespace lockstep::test
