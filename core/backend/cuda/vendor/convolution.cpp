@@ -19,6 +19,8 @@ constexpr std::size_t kOperandAlignment = 16;  ///< that plans are promised
 
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
+std::byte* aligned(std::byte* address) { return address + (kAlignment - reinterpret_cast<std::uintptr_t>(address) % kAlignment) % kAlignment; }
+
 bool is_aligned(const void* address) { return reinterpret_cast<std::uintptr_t>(address) % kOperandAlignment == 0; }
 
 }  // namespace
@@ -36,6 +38,7 @@ Convolution::Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry
       problem_{.pass = pass, .geometry = geometry, .dtype = spec.reads[0].spec.dtype},
       lane_rows_(std::max<std::int64_t>(1, spec.lane_rows)),
       max_rows_(pass == ConvolutionPass::backward_weights ? lane_rows_ : std::max(lane_rows_, spec.max_rows)),
+      piece_rows_(pass == ConvolutionPass::backward_weights ? lane_rows_ : std::min(max_rows_, kReferenceLanes * lane_rows_)),
       bias_(geometry.bias) {
   problem_.tf32 = problem_.dtype == Dtype::f32 && spec.attributes.has("tf32") && spec.attributes.integer("tf32") != 0;
   if (problem_.dtype != Dtype::f32 && problem_.dtype != Dtype::bf16 && problem_.dtype != Dtype::f16)
@@ -44,7 +47,8 @@ Convolution::Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry
   const auto lane_bytes = static_cast<std::size_t>(std::gcd(source_bytes(lane_rows_), destination_bytes(lane_rows_)));
   staged_ = lane_bytes % kOperandAlignment != 0;
   choose();
-  for (const std::int64_t rows : {lane_rows_, max_rows_}) {
+  if (!plan_of(problem_, piece_rows_, facts_)) piece_rows_ = lane_rows_;
+  for (const std::int64_t rows : {lane_rows_, piece_rows_}) {
     plan_bytes_ = std::max(plan_bytes_, plan(rows).facts().workspace_bytes);
     workspace_bytes_ = std::max(workspace_bytes_, parts(rows).end + aligned(plan_bytes_) + kAlignment);
   }
@@ -54,11 +58,12 @@ Convolution::~Convolution() = default;
 
 void Convolution::choose() {
   const bool to_weights = problem_.pass == ConvolutionPass::backward_weights;
+  const std::int64_t reference = to_weights ? lane_rows_ : kReferenceLanes * lane_rows_;
   problem_.wide = to_weights && problem_.dtype != Dtype::f32;
-  auto found = choose_engine(problem_, {max_rows_, lane_rows_});
+  auto found = choose_engine(problem_, reference, lane_rows_, piece_rows_);
   if (!found && problem_.wide) {
     problem_.wide = false;
-    found = choose_engine(problem_, {max_rows_, lane_rows_});
+    found = choose_engine(problem_, reference, lane_rows_, piece_rows_);
   }
   if (!found) fail(ErrorKind::run_file, "{}: cudnn has no deterministic engine for {}", where_, problem_.text());
   facts_ = *found;
@@ -122,14 +127,11 @@ void Convolution::run_bias(const KernelCall& call, const void* gradient, std::by
 void Convolution::run(const KernelCall& call) const {
   const bool to_weights = problem_.pass == ConvolutionPass::backward_weights, to_source = problem_.pass == ConvolutionPass::backward_data;
   require(call.rows <= max_rows_, "{}: {} rows in a call of at most {}", where_, call.rows, max_rows_);
-  const cudaStream_t stream = native(call.stream);
-  const auto padded = (kAlignment - reinterpret_cast<std::uintptr_t>(call.workspace) % kAlignment) % kAlignment;
-  std::byte* const workspace = call.workspace + padded;
-  const Parts parts = this->parts(call.rows);
-  const auto filters = static_cast<std::size_t>(problem_.geometry.weights());
+  std::byte* const workspace = aligned(call.workspace);
   if (call.rows == 0) {
     if (!to_weights) return;
-    if (call.writes[0]) check(cudaMemsetAsync(call.writes[0], 0, filters * sizeof(float), stream), "cudaMemsetAsync");
+    const auto bytes = static_cast<std::size_t>(problem_.geometry.weights()) * sizeof(float);
+    if (call.writes[0]) check(cudaMemsetAsync(call.writes[0], 0, bytes, native(call.stream)), "cudaMemsetAsync");
     return run_bias(call, nullptr, workspace);
   }
   const auto read = [&](std::size_t index) { return const_cast<void*>(call.reads[index]); };
@@ -137,9 +139,20 @@ void Convolution::run(const KernelCall& call) const {
                          .weights = to_weights ? call.writes[0] : read(1),
                          .destination = to_source ? read(0) : (to_weights ? read(1) : call.writes[0]),
                          .bias = problem_.geometry.bias ? read(2) : nullptr};
-  if (to_weights) run_bias(call, at.destination, workspace + parts.sums);
+  if (to_weights) run_bias(call, at.destination, workspace + parts(call.rows).sums);
   if (!call.writes[0]) return;
+  for (std::int64_t first = 0; first < call.rows; first += piece_rows_) {
+    run_piece(call, at, std::min(piece_rows_, call.rows - first));
+    at.source = static_cast<std::byte*>(at.source) + source_bytes(piece_rows_);
+    at.destination = static_cast<std::byte*>(at.destination) + destination_bytes(piece_rows_);
+  }
+}
 
+void Convolution::run_piece(const KernelCall& call, ConvolutionPointers at, std::int64_t rows) const {
+  const bool to_weights = problem_.pass == ConvolutionPass::backward_weights, to_source = problem_.pass == ConvolutionPass::backward_data;
+  const cudaStream_t stream = native(call.stream);
+  std::byte* const workspace = aligned(call.workspace);
+  const Parts parts = this->parts(rows);
   const ConvolutionPointers given = at;
   const bool narrow = parts.sums > parts.gradient;
   if (narrow) at.weights = workspace + parts.gradient;
@@ -150,20 +163,21 @@ void Convolution::run(const KernelCall& call) const {
     address = workspace + offset;
     if (!written) check(cudaMemcpyAsync(address, from, bytes, cudaMemcpyDeviceToDevice, stream), "cudaMemcpyAsync");
   };
-  stage(at.source, parts.source, source_bytes(call.rows), to_source);
-  stage(at.destination, parts.destination, destination_bytes(call.rows), !to_source && !to_weights);
+  stage(at.source, parts.source, source_bytes(rows), to_source);
+  stage(at.destination, parts.destination, destination_bytes(rows), !to_source && !to_weights);
 
-  const ConvolutionPlan& plan = this->plan(call.rows);
+  const ConvolutionPlan& plan = this->plan(rows);
   const std::size_t bytes = plan.facts().workspace_bytes;
   std::byte* const scratch = bytes > plan_bytes_ ? extra_workspace(bytes, call.stream) : workspace + parts.end;
   plan.run(cudnn_handle(call.stream), at, scratch);
 
-  if (narrow) widen_to_f32(static_cast<std::int64_t>(filters), problem_.dtype, at.weights, static_cast<float*>(given.weights), call.stream);
+  if (narrow)
+    widen_to_f32(problem_.geometry.weights(), problem_.dtype, at.weights, static_cast<float*>(given.weights), call.stream);
   const auto give_back = [&](void* staged, void* wanted, std::size_t size) {
     if (staged != wanted) check(cudaMemcpyAsync(wanted, staged, size, cudaMemcpyDeviceToDevice, stream), "cudaMemcpyAsync");
   };
-  if (to_source) give_back(at.source, given.source, source_bytes(call.rows));
-  if (!to_source && !to_weights) give_back(at.destination, given.destination, destination_bytes(call.rows));
+  if (to_source) give_back(at.source, given.source, source_bytes(rows));
+  if (!to_source && !to_weights) give_back(at.destination, given.destination, destination_bytes(rows));
 }
 
 /// f32 weights of one tap are as cuDNN wants them; so is an f32 bias.

@@ -17,12 +17,15 @@ namespace lockstep::cuda {
 /// output gradient, weight, writes input gradient; backward_weights reads input, output gradient, writes the gradients of
 /// weight[, bias]. Weights are packed as [out, kh, kw, in] in the activations' type; so are their gradients' slots, in f32.
 ///
-/// One engine with one setting of its knobs serves all numbers of rows: cuDNN's first choice for the largest call that is
-/// deterministic and serves a full lane and one row too, or what the plan store says. Attribute "tf32" = 1 lets f32 be
-/// multiplied as TF32. Plans for lane_rows and max_rows are made at once; others (a short last batch) at their first call,
-/// which must not be while recording.
+/// One engine with one setting of its knobs serves all numbers of rows: cuDNN's first choice for kReferenceLanes lanes that is
+/// deterministic and serves one lane and one row too, or what the plan store says. So it does not depend on the ranks that share a
+/// batch. Longer calls are made in pieces. Attribute "tf32" = 1 lets f32 be multiplied as TF32. Plans for a lane and for the
+/// largest piece are made at once; others (a short last batch) at their first call, which must not be while recording.
 class Convolution : public Kernel {
  public:
+  /// Lanes of the call that engines are chosen for, whatever the lanes of a rank.
+  static constexpr std::int64_t kReferenceLanes = 16;
+
   Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry, ConvolutionPass pass);
   ~Convolution() override;
 
@@ -43,6 +46,7 @@ class Convolution : public Kernel {
   };
 
   void choose();
+  void run_piece(const KernelCall& call, ConvolutionPointers at, std::int64_t rows) const;
   Parts parts(std::int64_t rows) const;
   const ConvolutionPlan& plan(std::int64_t rows) const;
   std::byte* extra_workspace(std::size_t bytes, StreamView stream) const;
@@ -54,6 +58,7 @@ class Convolution : public Kernel {
   std::string where_;
   ConvolutionProblem problem_;
   std::int64_t lane_rows_, max_rows_;
+  std::int64_t piece_rows_;  ///< the most rows of one plan
   bool bias_;         ///< of the call; the problem's is the plan's own
   bool staged_;       ///< calls may begin at addresses that are no multiple of 16
   EngineFacts facts_;

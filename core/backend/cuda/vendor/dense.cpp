@@ -15,11 +15,13 @@ namespace lockstep::cuda {
 
 namespace {
 
+constexpr std::int64_t kReferenceLanes = 16;
 constexpr std::size_t kAlignment = 256, kWorkspace = std::size_t{32} << 20;
 
-/// Weight and bias are packed to the activations' type (an f32 weight is used as it is). One algorithm serves all numbers
-/// of rows where one does; a number that it refuses (a short last batch) gets one of its own at its first call, which must
-/// not be while recording.
+/// Weight and bias are packed to the activations' type (an f32 weight is used as it is). One algorithm serves all numbers of
+/// rows: the first listed for kReferenceLanes lanes that serves one lane and one row too, so that it does not depend on the ranks that
+/// share a batch. Longer calls are made in pieces. Where no algorithm serves all, each number of rows has one of its own, made at
+/// its first call, which must not be while recording; the executor's probe finds out.
 class Dense : public Kernel {
  public:
   Dense(const OpSpec& spec, const Shape& weight, bool bias, DensePass pass)
@@ -31,6 +33,7 @@ class Dense : public Kernel {
         dtype_(spec.reads[0].spec.dtype),
         lane_rows_(std::max<std::int64_t>(1, spec.lane_rows)),
         max_rows_(pass == DensePass::backward_weights ? lane_rows_ : std::max(lane_rows_, spec.max_rows)),
+        piece_rows_(pass == DensePass::backward_weights ? lane_rows_ : std::min(max_rows_, kReferenceLanes * lane_rows_)),
         tf32_(dtype_ == Dtype::f32 && spec.attributes.has("tf32") && spec.attributes.integer("tf32") != 0) {
     if (dtype_ != Dtype::f32 && dtype_ != Dtype::bf16 && dtype_ != Dtype::f16)
       fail(ErrorKind::run_file, "{}: expected f32, bf16 or f16 activations, got {}", where_, name_of(dtype_));
@@ -57,11 +60,20 @@ class Dense : public Kernel {
         check(cudaMemsetAsync(call.writes[0], 0, static_cast<std::size_t>(in_ * out_) * sizeof(float), native(call.stream)), "cudaMemsetAsync");
       return;
     }
-    const void* const a = to_weights ? call.reads[0] : call.reads[1];
-    const void* const b = to_weights ? call.reads[1] : call.reads[0];
     const void* const bias = bias_ && pass_ == DensePass::forward ? call.reads[2] : nullptr;
-    const Product& product = this->product(call.rows);
-    product.matmul.run(product.algorithm, a, b, call.writes[0], bias, workspace + sums_bytes_, matmul_bytes_, call.stream);
+    for (std::int64_t first = 0; first < call.rows; first += piece_rows_) {
+      const auto row = [&](const void* base, std::int64_t columns) {
+        return static_cast<const std::byte*>(base) + static_cast<std::size_t>(first * columns) * size_of(dtype_);
+      };
+      const Product& product = this->product(std::min(piece_rows_, call.rows - first));
+      const bool forward = pass_ == DensePass::forward;
+      const void* const read = row(call.reads[0], forward || to_weights ? in_ : out_);
+      const void* const a = to_weights ? read : call.reads[1];
+      const void* const b = to_weights ? call.reads[1] : read;
+      auto* const written = static_cast<std::byte*>(call.writes[0]);
+      void* const d = to_weights ? written : written + static_cast<std::size_t>(first * (forward ? out_ : in_)) * size_of(dtype_);
+      product.matmul.run(product.algorithm, a, b, d, bias, workspace + sums_bytes_, matmul_bytes_, call.stream);
+    }
   }
 
   std::size_t packed_bytes(int read) const override {
@@ -89,30 +101,21 @@ class Dense : public Kernel {
     return problem;
   }
 
-  /// The first algorithm of the largest call that serves a full lane too and, where rows are one another's neighbours, one row.
   void choose() {
-    auto largest = std::make_unique<Product>(problem(max_rows_));
-    auto lane = std::make_unique<Product>(problem(lane_rows_));
-    const Matmul one(problem(pass_ == DensePass::backward_weights ? lane_rows_ : 1));
-    const auto listed = largest->matmul.algorithms(kWorkspace);
-    for (const auto& algorithm : listed) {
-      const auto most = largest->matmul.workspace_of(algorithm), usual = lane->matmul.workspace_of(algorithm);
-      const auto least = one.workspace_of(algorithm);
-      if (!most || !usual || !least || std::max({*most, *usual, *least}) > kWorkspace) continue;
-      largest->algorithm = lane->algorithm = algorithm_ = algorithm;
-      matmul_bytes_ = std::max({*most, *usual, *least});
-      products_[lane_rows_] = std::move(lane);
-      products_[max_rows_] = std::move(largest);
-      return;
+    const bool to_weights = pass_ == DensePass::backward_weights;
+    const Matmul reference(problem(to_weights ? lane_rows_ : kReferenceLanes * lane_rows_)), lane(problem(lane_rows_));
+    const Matmul one(problem(to_weights ? lane_rows_ : 1)), piece(problem(piece_rows_));
+    for (const auto& algorithm : reference.algorithms(kWorkspace)) {
+      const auto many = reference.workspace_of(algorithm), usual = lane.workspace_of(algorithm), least = one.workspace_of(algorithm);
+      if (!many || !usual || !least || std::max({*many, *usual, *least}) > kWorkspace) continue;
+      algorithm_ = algorithm;
+      const auto most = piece.workspace_of(algorithm);
+      if (!most || *most > kWorkspace) piece_rows_ = lane_rows_;
+      matmul_bytes_ = std::max({*many, *usual, *least, most.value_or(0)});
+      break;
     }
-    // None serves all: each number of rows by one of its own, and the executor's probe finds out.
-    for (auto* product : {&largest, &lane}) {
-      const auto own = (*product)->matmul.algorithms(kWorkspace);
-      if (own.empty()) fail(ErrorKind::run_file, "{}: cublaslt has no algorithm", where_);
-      (*product)->algorithm = algorithm_ = own.front();
-    }
-    products_[max_rows_] = std::move(largest);
-    products_[lane_rows_] = std::move(lane);
+    product(lane_rows_);
+    product(piece_rows_);
   }
 
   const Product& product(std::int64_t rows) const {
@@ -120,12 +123,12 @@ class Dense : public Kernel {
     std::unique_ptr<Product>& entry = products_[rows];
     if (entry) return *entry;
     auto made = std::make_unique<Product>(problem(rows));
-    const auto bytes = made->matmul.workspace_of(algorithm_);
+    const auto bytes = algorithm_ ? made->matmul.workspace_of(*algorithm_) : std::nullopt;
     if (bytes && *bytes <= matmul_bytes_) {
-      made->algorithm = algorithm_;
+      made->algorithm = *algorithm_;
     } else {
       const auto own = made->matmul.algorithms(matmul_bytes_);
-      if (own.empty()) fail(ErrorKind::internal, "{}: cublaslt has no algorithm for {} rows", where_, rows);
+      if (own.empty()) fail(ErrorKind::run_file, "{}: cublaslt has no algorithm for {} rows", where_, rows);
       made->algorithm = own.front();
     }
     entry = std::move(made);
@@ -138,9 +141,10 @@ class Dense : public Kernel {
   bool bias_;
   Dtype dtype_;
   std::int64_t lane_rows_, max_rows_;
+  std::int64_t piece_rows_;  ///< the most rows of one product
   bool tf32_;
   std::size_t sums_bytes_ = 0, matmul_bytes_ = 0;
-  cublasLtMatmulAlgo_t algorithm_{};
+  std::optional<cublasLtMatmulAlgo_t> algorithm_;  ///< that serves all numbers of rows
   mutable std::mutex mutex_;
   mutable std::map<std::int64_t, std::unique_ptr<Product>> products_;
 };

@@ -54,10 +54,9 @@ PlanStore& store() {
 /// A measured choice, or one made ahead for a GPU that is not here.
 bool keeps_choices() { return store().writable() && (vendor_options().tune || !vendor_options().properties.empty()); }
 
-std::string key_of(const ConvolutionProblem& problem, std::int64_t most_rows) { return fmt::format("{} rows {}", problem.text(), most_rows); }
-
-std::optional<EngineFacts> stored(const PlanTarget& target, const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows) {
-  const auto found = store().find(key_of(problem, rows.front()));
+std::optional<EngineFacts> stored(const PlanTarget& target, const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows,
+                                  const std::string& key) {
+  const auto found = store().find(key);
   if (!found) return {};
   try {
     return ConvolutionPlan::usable(target, problem, rows, vendor_options().workspace_limit, EngineChoice::parse(found->engine));
@@ -83,15 +82,14 @@ std::unique_ptr<ConvolutionPlan> build_plan(const ConvolutionProblem& problem, s
 
 }  // namespace
 
-std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows) {
+std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, std::int64_t reference_rows, std::int64_t lane_rows,
+                                         std::int64_t usual_rows) {
   const PlanTarget target = plan_target();
   const VendorOptions& options = vendor_options();
-  std::vector<std::int64_t> served = rows;
-  served.push_back(1);
-  const auto builds = [&](const EngineFacts& facts) {
-    return std::all_of(rows.begin(), rows.end(), [&](std::int64_t n) { return plan_of(problem, n, facts) != nullptr; });
-  };
-  if (auto found = stored(target, problem, served); found && builds(*found)) return found;
+  const std::vector<std::int64_t> served = {reference_rows, lane_rows, 1};
+  const std::string key = fmt::format("{} lane {}", problem.text(), lane_rows);
+  const auto builds = [&](const EngineFacts& facts) { return plan_of(problem, lane_rows, facts) != nullptr; };
+  if (auto found = stored(target, problem, served, key); found && builds(*found)) return found;
 
   const std::size_t wanted = options.tune && target.handle ? kTimed : 1;
   std::vector<EngineFacts> usable;
@@ -107,11 +105,11 @@ std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, cons
   std::size_t best = 0;
   if (usable.size() > 1) {
     std::vector<const ConvolutionPlan*> plans;
-    for (const EngineFacts& facts : usable) plans.push_back(plan_of(problem, rows.front(), facts));
-    best = fastest(problem, rows.front(), plans, choice.microseconds);
+    for (const EngineFacts& facts : usable) plans.push_back(plan_of(problem, usual_rows, facts));
+    best = fastest(problem, usual_rows, plans, choice.microseconds);
   }
   choice.engine = usable[best].choice.text();
-  if (keeps_choices()) store().put(key_of(problem, rows.front()), choice);
+  if (keeps_choices()) store().put(key, choice);
   return usable[best];
 }
 

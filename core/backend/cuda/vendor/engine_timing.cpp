@@ -70,7 +70,8 @@ std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const 
   const std::size_t set_bytes = sizes[0] + sizes[1] + sizes[2] + sizes[3];
   const std::size_t sets = std::clamp(kCacheBytes / set_bytes + 1, std::size_t{1}, kMostSets);
   std::size_t scratch_bytes = 0;
-  for (const ConvolutionPlan* plan : plans) scratch_bytes = std::max(scratch_bytes, plan->facts().workspace_bytes);
+  for (const ConvolutionPlan* plan : plans)
+    if (plan) scratch_bytes = std::max(scratch_bytes, plan->facts().workspace_bytes);
   const Memory operands = allocate(sets * set_bytes), scratch = allocate(scratch_bytes);
   if (!operands || !scratch) return 0;
   const std::vector<std::uint16_t> values = noise();
@@ -83,6 +84,7 @@ std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const 
   std::size_t best = 0, turn = 0;
   double least = std::numeric_limits<double>::infinity();
   for (std::size_t index = 0; index < plans.size(); ++index) {
+    if (!plans[index]) continue;
     std::vector<double> times;
     for (int run = 0; run < kWarmUps + kRuns; ++run) {
       std::byte* const set = static_cast<std::byte*>(operands.get()) + turn++ % sets * set_bytes;

@@ -265,6 +265,17 @@ TEST_F(VendorCallsTest, AShortBatchMayNeedMoreWorkspaceThanFullOnes) {
   EXPECT_LE(pair.difference(0, 0, 3), 1e-6);
 }
 
+TEST_F(VendorCallsTest, LongCallsAreMadeInPiecesOfSixteenLanes) {
+  for (const Shapes& shapes : {Shapes{3, 3, 5, 3, 1, 1}, Shapes{0, 7, 3, 1, 1, 1}})
+    for (const char* pass : {"forward", "backward_data"})
+      for (const std::int64_t lane : {1, 2}) {
+        Pair pair(shapes, pass, Dtype::bf16, lane, 40);
+        stand_ins().runs = 0;
+        EXPECT_LE(pair.difference(0, 0, 40), tolerance(Dtype::bf16)) << pass;
+        EXPECT_EQ(stand_ins().runs, lane == 1 ? 3 : 2);
+      }
+}
+
 TEST_F(VendorCallsTest, ADenseLayerWithoutOneAlgorithmForAllRowsTakesOneForEach) {
   stand_ins().whole_k = false;
   Pair pair(kShapes[5], "forward", Dtype::f16, 4, 8);
