@@ -83,7 +83,8 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
                      .gradients = *gradients,
                      .optimizer = *optimizer,
                      .clipping = clipping.get(),
-                     .store = store});
+                     .store = store,
+                     .overflow = t.loss_scaling.dynamic() ? TrainingStep::Overflow::is_skipped : TrainingStep::Overflow::fails});
   SyntheticSource source(fields, t.samples, plan->lane_rows(), share.lanes);
   source.use(t.element);
   RunState state{.store = store,
@@ -95,6 +96,7 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
                  .total_rows = t.lanes * plan->lane_rows()};
   const std::vector<void*> carried = on_device(state.carried);
   SmallResult result;
+  LossScale scale{.scale = t.loss_scaling.initial};
   for (int i = 0; i < t.steps; ++i) {
     const BatchPosition at{
         .epoch = state.epoch, .first = state.epoch_position, .samples = std::min(t.global_batch, t.samples - state.epoch_position)};
@@ -108,11 +110,15 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
                           .batch_samples = at.samples,
                           .learning_rate = static_cast<float>(t.learning_rate * schedule->factor(progress)),
                           .momentum = static_cast<float>(schedule->momentum(progress).value_or(optimizer->momentum())),
-                          .loss_scale = t.loss_scale};
+                          .loss_scale = static_cast<float>(scale.scale)};
     const StepResult done = step.run(block, source.batch(at, {}), carried);
     result.losses.push_back(done.loss);
     result.gradient_norms.push_back(done.gradient_norm);
-    state.step = state.updates = state.step + 1;
+    result.loss_scales.push_back(scale.scale);
+    result.updated.push_back(done.updated);
+    if (t.loss_scaling.dynamic()) scale = next(t.loss_scaling, scale, done.updated);
+    state.step += 1;
+    state.updates += done.updated ? 1 : 0;
     state.epoch_position += at.samples;
     if (state.epoch_position == t.samples) state.epoch += 1, state.epoch_position = 0;
   }

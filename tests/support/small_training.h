@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/model/graph.h"
+#include "core/train/loss_scaler.h"
 #include "core/train/program.h"
 #include "core/train/training_step.h"
 #include "distributed/communicator.h"
@@ -25,7 +26,7 @@ struct SmallTraining {
   RunMode mode = RunMode::exact;
   Precision precision = Precision::f32;
   double learning_rate = 0.05;
-  float loss_scale = 1;
+  LossScaling loss_scaling;
   std::function<void(ParameterStore&)> prepare;  ///< called before the first step
   /// Plug-ins in TOML: `{ sgd = "nesterov", weight_decay = 1e-3 }`. No clipping where `clip` is empty.
   std::string optimizer = "{ sgd = \"nesterov\", weight_decay = 1e-3 }", schedule = "{ constant = true }", clip;
@@ -36,7 +37,8 @@ struct SmallTraining {
 
 struct SmallResult {
   std::string digest;
-  std::vector<double> losses, gradient_norms;
+  std::vector<double> losses, gradient_norms, loss_scales;
+  std::vector<bool> updated;  ///< by step
   std::vector<float> parameters;
   std::vector<float> gradients;  ///< of the last step
   std::map<std::string, double> metrics;

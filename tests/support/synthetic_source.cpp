@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/philox.h"
 #include "core/tensor/bfloat16.h"
+#include "core/tensor/float16.h"
 
 namespace lockstep::test {
 
@@ -37,6 +38,8 @@ void SyntheticSource::fill(std::size_t f, std::int64_t row, std::int64_t sample)
       memory_[f].as<float>()[at] = value;
     else if (spec.dtype == Dtype::bf16)
       memory_[f].as<BFloat16>()[at] = to_bfloat16(value);
+    else if (spec.dtype == Dtype::f16)
+      memory_[f].as<Float16>()[at] = to_float16(value);
     else if (spec.dtype == Dtype::i64)
       memory_[f].as<std::int64_t>()[at] =
           element_ ? static_cast<std::int64_t>(given) : static_cast<std::int64_t>(word % static_cast<std::uint32_t>(classes_));

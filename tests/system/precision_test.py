@@ -31,9 +31,12 @@ class PrecisionTest(job.SystemTest):
                 directory = f"scaled{ranks}"
                 self.assertEqual(self.train(directory, "train.epochs=2", f"train.loss_scale={scale}", ranks=ranks).digest(), plain)
                 self.assertEqual(set(self.column(directory, "loss_scale")), {scale})
+                # A static scale is no state: checkpoints have the members that they had before there were scales.
+                self.assertNotIn("loss_scale_streak", "\n".join(self.run_well("inspect", f"{directory}/checkpoints/latest").out))
 
     def test_dynamic_loss_scale_skips_and_grows_alike_on_any_ranks(self):
         digest = self.train("alone", *LARGE).digest()
+        self.assertIn("loss_scale_streak", "\n".join(self.run_well("inspect", "alone/checkpoints/latest").out))
         updated = self.column("alone", "updated")
         self.assertEqual(updated[0], "0")
         self.assertGreater(updated.count("1"), 30)

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/support/layer_case.h"
@@ -88,12 +89,44 @@ TEST(ProgramTest, AStaticLossScaleChangesNoBit) {
     for (const char* clip : {"", "{ global_norm = 0.5 }", "{ norm = 0.1 }", "{ value = 0.01 }"}) {
       SmallTraining training{.graph = graph, .learning_rate = 0.01, .clip = clip};
       const auto plain = train_on(1, training);
-      training.loss_scale = 1024;
+      training.loss_scaling.initial = 1024;
       const auto scaled = train_on(2, training);
       EXPECT_EQ(scaled.digest, plain.digest) << clip;
       EXPECT_EQ(scaled.gradient_norms, plain.gradient_norms) << clip;
       EXPECT_EQ(scaled.losses, plain.losses) << clip;
     }
+}
+
+/// Inputs and targets of several units give gradients that a scale near the end of f32 makes infinite.
+SmallTraining overflowing(int steps) {
+  return {.graph = stress_graph, .steps = steps, .learning_rate = 1e-6, .loss_scaling = {.initial = 0x1p126, .growth_steps = 3},
+          .element = [](const BatchField& field, std::int64_t sample, std::int64_t i) {
+            return field.spec.dtype == Dtype::i64 ? static_cast<double>(sample % 3) : static_cast<double>((sample * 7 + i * 3) % 11) - 4.5;
+          }};
+}
+
+TEST(ProgramTest, AStepWhoseGradientsOverflowUpdatesNothing) {
+  const auto before = train_on(1, overflowing(0)), after = train_on(1, overflowing(2));
+  EXPECT_EQ(after.updated, std::vector<bool>(2, false));
+  EXPECT_EQ(after.loss_scales, (std::vector<double>{0x1p126, 0x1p125}));
+  EXPECT_EQ(after.parameters, before.parameters);
+  for (const double loss : after.losses) EXPECT_TRUE(std::isfinite(loss));
+  for (const double norm : after.gradient_norms) EXPECT_FALSE(std::isfinite(norm));
+}
+
+TEST(ProgramTest, SkippedStepsAreTheSameOnAnyRanksAndInAnyOrder) {
+  const auto alone = train_on(1, overflowing(40));
+  EXPECT_GT(std::count(alone.updated.begin(), alone.updated.end(), true), 10);
+  EXPECT_GT(std::count(alone.updated.begin(), alone.updated.end(), false), 5);
+  for (const int ranks : {1, 2, 3}) {
+    SmallTraining other = overflowing(40);
+    other.backend = test::cpu_by_instruction;
+    for (const auto& result : {train_on(ranks, other), train_on(ranks, overflowing(40))}) {
+      EXPECT_EQ(result.digest, alone.digest) << ranks;
+      EXPECT_EQ(result.updated, alone.updated) << ranks;
+      EXPECT_EQ(result.loss_scales, alone.loss_scales) << ranks;
+    }
+  }
 }
 
 TEST(ProgramTest, FastAgreesToRounding) {
