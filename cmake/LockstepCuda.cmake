@@ -50,6 +50,16 @@ set(CMAKE_CUDA_STANDARD 20)
 set(LOCKSTEP_CUDA_FOUND TRUE)
 message(STATUS "CUDA plug-in: nvcc ${CMAKE_CUDA_COMPILER_VERSION}, ${LOCKSTEP_CUDNN_LIBRARY}")
 
+# What the program opens before the plug-in, by the names that the plug-in asks for.
+set(LOCKSTEP_CUDA_SONAMES)
+foreach(library ${CUDA_cublasLt_LIBRARY} ${CUDA_nvrtc_LIBRARY} ${LOCKSTEP_CUDNN_LIBRARY})
+  execute_process(COMMAND ${CMAKE_READELF} -d ${library} OUTPUT_VARIABLE entries ERROR_QUIET)
+  if(entries MATCHES "\\(SONAME\\)[^[]*\\[([^]]+)\\]")
+    list(APPEND LOCKSTEP_CUDA_SONAMES ${CMAKE_MATCH_1})
+  endif()
+endforeach()
+list(JOIN LOCKSTEP_CUDA_SONAMES " " LOCKSTEP_CUDA_SONAMES)
+
 # Formulas are shared with the CPU, so nothing is contracted here either: the same operations give the same bits.
 set(LOCKSTEP_NVCC_OPTIONS --expt-relaxed-constexpr --fmad=false -DFMT_CONSTEVAL= -DFMT_USE_CONSTEXPR=1
   "-DLOCKSTEP_FORMULA=__host__ __device__")

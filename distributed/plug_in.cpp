@@ -31,14 +31,14 @@ std::vector<std::string> candidates(const std::string& file) {
 
 }  // namespace
 
-void* open_plug_in(const std::string& file, const char* entry) {
+void* open_plug_in(const std::string& file, const char* entry, PlugInScope scope) {
   const std::vector<std::string> paths = candidates(file);
   std::string path;
   std::error_code ignored;
   for (const std::string& candidate : paths)
     if (path.empty() && fs::exists(candidate, ignored)) path = candidate;
   if (path.empty()) fail(ErrorKind::usage, "plug-in: \"{}\" is not installed: looked for {}", file, join(paths));
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_NODELETE | (scope == PlugInScope::global ? RTLD_GLOBAL : RTLD_LOCAL));
   if (!library) fail(ErrorKind::usage, "plug-in: \"{}\" does not load: {}", path, dlerror());
   const auto build = reinterpret_cast<const char* (*)()>(dlsym(library, "lockstep_plug_in_build"));
   void* function = dlsym(library, entry);

@@ -29,7 +29,7 @@ std::unique_ptr<Communicator> open_world(const WorldOptions& options) {
   std::unique_ptr<Communicator> world;
   if (started_by_launcher(environment)) {
     const auto open =
-        reinterpret_cast<Communicator* (*)(const WorldOptions*)>(open_plug_in("liblockstep_mpi.so", "lockstep_open_mpi_world"));
+        reinterpret_cast<Communicator* (*)(const WorldOptions*)>(open_plug_in("liblockstep_mpi.so", "lockstep_open_mpi_world", PlugInScope::global));
     world.reset(open(&options));
   } else {
     world = std::make_unique<SelfCommunicator>();

@@ -47,7 +47,7 @@ DeviceRanks staged(Device& device, Communicator& ranks, const std::string& why) 
 
 }  // namespace
 
-std::function<OpenNccl> find_open_nccl() { return reinterpret_cast<OpenNccl*>(open_plug_in("liblockstep_cuda.so", kOpenNccl)); }
+std::function<OpenNccl> find_open_nccl() { return reinterpret_cast<OpenNccl*>(open_plug_in("liblockstep_cuda.so", kOpenNccl, PlugInScope::local)); }
 
 DeviceRanks open_device_ranks(RunOptions::Collectives wanted, Device& device, const std::string& device_name, Communicator& ranks,
                               const std::function<std::function<OpenNccl>()>& find_nccl) {

@@ -8,6 +8,7 @@
 #include "distributed/start_up.h"
 #include "distributed/tree_gradient_synchronizer.h"
 #include "distributed/tree_statistics_reducer.h"
+#include "launch/device_choice.h"
 
 namespace lockstep {
 namespace {
@@ -22,10 +23,9 @@ int choose_threads(const RunOptions& options, const Communicator& ranks) {
 Engine make_engine(const RunOptions& options, Communicator& ranks) {
   require_lanes(options.lanes, ranks.size());
   Engine engine{.mode = options.mode, .share = {lanes_of_rank(options.lanes, ranks.rank(), ranks.size())}};
-  Value device{Value::Data(Value::Table{})};
-  device.set("cpu", Value::boolean(true));
-  device.set("threads", Value::integer(choose_threads(options, ranks)));
-  engine.backend = make_plug_in<Backend>(device);
+  ChosenBackend chosen = choose_backend(options, choose_threads(options, ranks), ranks);
+  engine.backend = std::move(chosen.backend);
+  if (!chosen.note.empty()) engine.notes.push_back(chosen.note);
   if (options.mode == RunMode::exact) {
     engine.statistics = std::make_unique<TreeStatisticsReducer>(ranks);
     engine.gradients = std::make_unique<TreeGradientSynchronizer>(ranks, options.lanes);

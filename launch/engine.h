@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "core/backend/backend.h"
 #include "core/train/program.h"
@@ -16,11 +18,12 @@ struct Engine {
   RunMode mode = RunMode::exact;
   RankShare share;
   std::unique_ptr<Backend> backend;
+  std::vector<std::string> notes;  ///< for the log
   std::unique_ptr<StatisticsReducer> statistics;
   std::unique_ptr<GradientSynchronizer> gradients;
 };
 
-/// `usage` error when there are more ranks than lanes.
+/// Collective. `usage` error when there are more ranks than lanes, or `run.device` is not to be had.
 Engine make_engine(const RunOptions& options, Communicator& ranks);
 
 }  // namespace lockstep

@@ -32,6 +32,10 @@ constexpr std::string_view kEnvironment = R"(
 Environment:
   NO_COLOR, FORCE_COLOR   no colours, or colours although the output is no terminal
   TERM=dumb               plain progress lines instead of a bar
+  CUDA_VISIBLE_DEVICES    the GPUs that a process sees; a rank takes the one of its number on its host
+  LOCKSTEP_CUDA_LIBRARIES folders of cuDNN, cuBLASLt and NVRTC, separated by colons
+  LOCKSTEP_CUDA_PLANS     a file of chosen convolution engines
+  LOCKSTEP_NCCL           the path of libnccl.so.2
 
 Signals: SIGUSR1, SIGUSR2 and SIGTERM save the state after the running step and end with 75; so does the first Ctrl-C.
 )";

@@ -10,7 +10,7 @@ namespace lockstep {
 namespace {
 
 /// Keys, or the tables above them, that cannot alter a weight.
-const std::set<std::string, std::less<>> kFree = {"run.directory", "run.threads",    "run.collectives", "run.if_exists", "checkpoint",
+const std::set<std::string, std::less<>> kFree = {"run.directory", "run.threads",    "run.collectives", "run.device", "run.if_exists", "checkpoint",
                                                   "data.memory",   "train.steps",    "train.max_time",  "train.log",     "evaluate"};
 
 bool is_free(std::string_view path) {

@@ -18,6 +18,8 @@ RunOptions read_run(Section& in, const std::string& path) {
   const Value* threads = in.take("threads");
   const bool automatic = threads && threads->is_text() && threads->as_text() == "auto";
   run.threads = automatic ? 0 : static_cast<int>(in.integer("threads", 1, {.least = 1, .most = 4096}));
+  const std::string device = in.choice("device", {"auto", "cpu", "cuda"}, "auto");
+  if (device != "auto") run.device = device == "cpu" ? RunOptions::DeviceKind::cpu : RunOptions::DeviceKind::cuda;
   const std::string precision = in.choice("precision", {"auto", "f32", "tf32", "bf16", "f16"}, "auto");
   if (precision != "auto") run.precision = precision_from_name(precision);
   const std::string collectives = in.choice("collectives", {"auto", "nccl", "staged"}, "auto");

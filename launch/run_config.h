@@ -20,6 +20,7 @@ struct RunOptions {
   RunMode mode = RunMode::exact;
   int lanes = 16;
   int threads = 1;  ///< of a rank; 0 for "auto": the processors of the node, shared by its ranks
+  enum class DeviceKind { automatic, cpu, cuda } device = DeviceKind::automatic;
   std::optional<Precision> precision;  ///< empty for "auto": what the device takes first
   enum class Collectives { automatic, nccl, staged } collectives = Collectives::automatic;  ///< between devices
   enum class IfExists { error, resume } if_exists = IfExists::error;

@@ -256,9 +256,12 @@ void TrainingRun::record(RunPhase phase, int code, const std::string& message) {
 
 void TrainingRun::describe() {
   if (!request_.overrides.empty()) callbacks_.note("overrides: " + request_.overrides);
-  callbacks_.note(fmt::format("{} rank{} of {} thread{} ({}), {}, {} mode, {}", ranks_.size(), ranks_.size() == 1 ? "" : "s", engine_.backend->workers(),
-                              engine_.backend->workers() == 1 ? "" : "s", ranks_.describe(), engine_.backend->describe(),
-                              engine_.mode == RunMode::exact ? "exact" : "fast", name_of(plan_->options.precision)));
+  const auto device = engine_.backend->identity();
+  const int workers = engine_.backend->workers();
+  const std::string each = device ? "on " + device->name : fmt::format("of {} thread{}", workers, workers == 1 ? "" : "s");
+  callbacks_.note(fmt::format("{} rank{} {} ({}), {}, {} mode, {}", ranks_.size(), ranks_.size() == 1 ? "" : "s", each, ranks_.describe(),
+                              engine_.backend->describe(), engine_.mode == RunMode::exact ? "exact" : "fast", name_of(plan_->options.precision)));
+  for (const std::string& note : engine_.notes) callbacks_.note(note);
   callbacks_.note(fmt::format("{} parameters, {} training samples, global batch {} in {} lanes, {} steps", format_count(plan_->parameter_elements()),
                               format_count(data_.train.samples()), format_count(plan_->options.global_batch), plan_->options.lanes,
                               format_count(loop_.total_steps())));

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "launch/nvidia_libraries.h"
 #include "lockstep_version.h"
 
 namespace lockstep {
@@ -32,12 +33,14 @@ std::string version_line() {
 
 std::string describe_version() {
   std::string text = version_line() + "\n";
-  const auto line = [&](std::string_view name, std::string_view fact) { text += fmt::format("  {:<12} {}\n", name, fact); };
+  const auto line = [&](std::string_view name, std::string_view fact) { text += fmt::format("  {:<13} {}\n", name, fact); };
   line("HDF5", or_none(LOCKSTEP_HDF5_VERSION));
   line("oneDNN", or_none(LOCKSTEP_DNNL_VERSION));
   line("Boost", or_none(LOCKSTEP_BOOST_VERSION));
   line("MPI plug-in", or_none(LOCKSTEP_MPI_VERSION));
-  line("CUDA", or_none(LOCKSTEP_CUDA_VERSION));
+  line("CUDA plug-in", or_none(LOCKSTEP_CUDA_VERSION));
+  const int driver = nvidia_driver_version();
+  line("NVIDIA driver", driver ? fmt::format("for CUDA {}.{}", driver / 1000, driver % 1000 / 10) : "none");
   line("processor", instruction_set());
   return text;
 }

@@ -15,4 +15,8 @@ struct DeviceIdentity {
   bool operator==(const DeviceIdentity&) const = default;
 };
 
+/// `GPU 0000:1b:00.0 of host 3f2c8a11`: the same for all who use one physical device, in parts or whole, from whichever
+/// container. What NCCL goes by when it refuses ranks.
+std::string physical_device(const DeviceIdentity& identity);
+
 }  // namespace lockstep

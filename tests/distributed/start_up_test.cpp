@@ -216,7 +216,7 @@ TEST(WorldTest, SlurmTasksThatFindThemselvesAloneGetTheMpiHint) {
 
 TEST(PlugInTest, AnAbsentLibraryIsNamedWithWhereItWasLookedFor) {
   try {
-    open_plug_in("liblockstep_absent.so", "entry");
+    open_plug_in("liblockstep_absent.so", "entry", PlugInScope::local);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::usage);

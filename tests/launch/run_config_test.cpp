@@ -40,6 +40,7 @@ TEST(RunConfigTest, DefaultsAreFilledIn) {
   EXPECT_EQ(config.run.mode, RunMode::exact);
   EXPECT_EQ(config.run.lanes, 16);
   EXPECT_EQ(config.run.threads, 1);
+  EXPECT_EQ(config.run.device, RunOptions::DeviceKind::automatic);
   EXPECT_FALSE(config.run.precision);
   EXPECT_EQ(config.run.collectives, RunOptions::Collectives::automatic);
   EXPECT_EQ(config.run.if_exists, RunOptions::IfExists::error);
@@ -66,7 +67,7 @@ TEST(RunConfigTest, EverythingCanBeSet) {
       "learning_rate = { peak = 0.2, at_batch = 64, scale = \"sqrt\" }\nschedule = { one_cycle = 0.3 }\n"
       "early_stopping = { monitor = \"validation.loss\", patience = 2, min_delta = 0.1, mode = \"max\", restore_best = false }\n"
       "log = { every_steps = 7, tensorboard = false, progress = \"plain\" }\n",
-      "[run]\ndirectory = \"d\"\nseed = 5\nmode = \"fast\"\nlanes = 8\nthreads = \"auto\"\nprecision = \"bf16\"\ncollectives = \"staged\"\nif_exists = \"resume\"\n"
+      "[run]\ndirectory = \"d\"\nseed = 5\nmode = \"fast\"\nlanes = 8\nthreads = \"auto\"\ndevice = \"cuda\"\nprecision = \"bf16\"\ncollectives = \"staged\"\nif_exists = \"resume\"\n"
       "[checkpoint]\nevery_steps = 10\nkeep = 1\nbest = \"validation.loss\"\n[evaluate]\nevery_epochs = 2\n",
       "shuffle = false\nmemory = \"8 GiB\"\n"));
   EXPECT_EQ(config.run.directory, "d");
@@ -74,6 +75,7 @@ TEST(RunConfigTest, EverythingCanBeSet) {
   EXPECT_EQ(config.run.mode, RunMode::fast);
   EXPECT_EQ(config.run.lanes, 8);
   EXPECT_EQ(config.run.threads, 0);
+  EXPECT_EQ(config.run.device, RunOptions::DeviceKind::cuda);
   EXPECT_EQ(config.run.precision, Precision::bf16);
   EXPECT_EQ(config.run.collectives, RunOptions::Collectives::staged);
   EXPECT_EQ(config.run.if_exists, RunOptions::IfExists::resume);

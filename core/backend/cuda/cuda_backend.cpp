@@ -1,6 +1,7 @@
 #include "core/backend/cuda/cuda_backend.h"
 
 #include <cuda_runtime_api.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -37,12 +38,14 @@ std::string describe_device(int index) {
   return text;
 }
 
-/// Of the running system, and so of all containers on it.
+/// Of the running system, and so of all containers on it; its name where the kernel has none.
 std::string host_id() {
   std::ifstream file("/proc/sys/kernel/random/boot_id");
   std::string id;
-  std::getline(file, id);
-  return id;
+  if (std::getline(file, id)) return id;
+  std::array<char, 256> name{};
+  gethostname(name.data(), name.size() - 1);
+  return name.data();
 }
 
 std::string uuid_text(const cudaUUID_t& uuid) {
