@@ -90,7 +90,7 @@ TEST(ProgramTest, VersionNamesTheBuild) {
   const Outcome got = run({"--version"});
   EXPECT_EQ(got.code, 0);
   EXPECT_EQ(got.out.rfind("lockstep 0.", 0), 0u) << got.out;
-  for (const char* part : {"HDF5", "oneDNN", "Boost", "MPI plug-in", "CUDA", "processor    x86-64"})
+  for (const char* part : {"HDF5", "oneDNN", "Boost", "MPI plug-in", "CUDA plug-in", "NVIDIA driver", "processor     x86-64"})
     EXPECT_NE(got.out.find(part), std::string::npos) << part << " in " << got.out;
 }
 
