@@ -3,9 +3,9 @@
 namespace lockstep {
 namespace {
 
-LoaderOptions loader_options(const Dataset& dataset, const Plan& plan, RankShare share, std::uint64_t seed) {
-  return {.seed = seed, .global_batch = plan.options.global_batch, .lane_rows = plan.lane_rows(), .lanes = share.lanes,
-          .fields = dataset.batch_fields(activation_dtype(plan.options.precision))};
+LoaderOptions loader_options(const Dataset& dataset, const Plan& plan, const Engine& engine, std::uint64_t seed) {
+  return {.seed = seed, .global_batch = plan.options.global_batch, .lane_rows = plan.lane_rows(), .lanes = engine.share.lanes,
+          .fields = dataset.batch_fields(activation_dtype(plan.options.precision)), .stored = !engine.backend->device().is_host()};
 }
 
 }  // namespace
@@ -53,15 +53,15 @@ RunData load_run_data(const RunConfig& config) {
   return data;
 }
 
-std::unique_ptr<Loader> training_loader(const RunData& data, const RunConfig& config, const Plan& plan, RankShare share) {
+std::unique_ptr<Loader> training_loader(const RunData& data, const RunConfig& config, const Plan& plan, const Engine& engine) {
   const auto seed = static_cast<std::uint64_t>(config.run.seed);
   const Sampler sampler(data.train.samples(), config.data.shuffle ? SampleOrder::shuffled : SampleOrder::as_stored, seed);
-  return std::make_unique<Loader>(data.train, sampler, data.augmentations, loader_options(data.train, plan, share, seed));
+  return std::make_unique<Loader>(data.train, sampler, data.augmentations, loader_options(data.train, plan, engine, seed));
 }
 
-std::unique_ptr<Loader> evaluation_loader(const Dataset& dataset, const Plan& plan, RankShare share) {
+std::unique_ptr<Loader> evaluation_loader(const Dataset& dataset, const Plan& plan, const Engine& engine) {
   const Sampler sampler(dataset.samples(), SampleOrder::as_stored, 0);
-  return std::make_unique<Loader>(dataset, sampler, std::span<const AugmentStep>(), loader_options(dataset, plan, share, 0));
+  return std::make_unique<Loader>(dataset, sampler, std::span<const AugmentStep>(), loader_options(dataset, plan, engine, 0));
 }
 
 }  // namespace lockstep

@@ -11,6 +11,7 @@
 #include "core/train/program.h"
 #include "io/dataset.h"
 #include "io/loader.h"
+#include "launch/engine.h"
 #include "launch/run_config.h"
 
 namespace lockstep {
@@ -28,9 +29,10 @@ RunData load_run_data(const RunConfig& config);
 std::map<std::string, std::vector<double>> fitted_numbers(const Dataset& dataset);
 std::vector<Scaler> scalers_of(const Snapshot& checkpoint, const std::vector<DataField>& fields);
 
-/// Batches for training: shuffled and augmented. `data` must outlive it.
-std::unique_ptr<Loader> training_loader(const RunData& data, const RunConfig& config, const Plan& plan, RankShare share);
+/// Batches for training: shuffled and augmented. `data` must outlive it. What a device other than the host can prepare itself stays
+/// as stored.
+std::unique_ptr<Loader> training_loader(const RunData& data, const RunConfig& config, const Plan& plan, const Engine& engine);
 /// Batches for evaluation: each sample once, in the order as stored, unchanged. `dataset` must outlive it.
-std::unique_ptr<Loader> evaluation_loader(const Dataset& dataset, const Plan& plan, RankShare share);
+std::unique_ptr<Loader> evaluation_loader(const Dataset& dataset, const Plan& plan, const Engine& engine);
 
 }  // namespace lockstep

@@ -160,7 +160,7 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
       step_({.plan = plan_, .backend = *engine_.backend, .mode = engine_.mode, .share = engine_.share, .statistics = *engine_.statistics,
              .gradients = *engine_.gradients, .optimizer = *recipe_.optimizer, .clipping = recipe_.clipping.get(), .store = store_,
              .overflow = scaling_.dynamic() ? TrainingStep::Overflow::is_skipped : TrainingStep::Overflow::fails}),
-      training_(training_loader(data_, config_, *plan_, engine_.share)),
+      training_(training_loader(data_, config_, *plan_, engine_)),
       state_{.store = store_, .schedule = *recipe_.schedule, .callbacks = {}, .seed = config_.run.seed, .fitted = fitted_numbers(data_.train),
              .carried = make_carried(*plan_, engine_.share.lanes.count() * plan_->lane_rows(), engine_.backend->device()),
              .first_row = engine_.share.lanes.first * plan_->lane_rows(), .total_rows = plan_->options.lanes * plan_->lane_rows()},
@@ -172,7 +172,7 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
              .save = [this](const TrainingLoop::Metrics& metrics) { save(metrics); }, .restore_best = [this] { restore_best(); },
              .stop_requested = request.stop_requested}) {
   if (data_.validation) {
-    validation_ = evaluation_loader(*data_.validation, *plan_, engine_.share);
+    validation_ = evaluation_loader(*data_.validation, *plan_, engine_);
     evaluator_ = std::make_unique<Evaluator>(plan_, *engine_.backend, engine_.mode, engine_.share, *engine_.statistics);
     loop_.evaluate_with([this] {
       TrainingLoop::Metrics result;
@@ -280,7 +280,7 @@ TrainingReport TrainingRun::run() {
 void TrainingRun::test(TrainingLoop::Metrics& metrics) {
   if (config_.data.test.empty()) return;
   const Dataset dataset = Dataset::load(config_.data, config_.data.test, data_.train.scalers());
-  const auto loader = evaluation_loader(dataset, *plan_, engine_.share);
+  const auto loader = evaluation_loader(dataset, *plan_, engine_);
   Evaluator evaluator(plan_, *engine_.backend, engine_.mode, engine_.share, *engine_.statistics);
   for (const auto& [name, value] : evaluator.run(*loader, store_.view(), store_.device_states())) metrics["test." + name] = value;
 }

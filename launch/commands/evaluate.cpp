@@ -29,7 +29,7 @@ int run(const Arguments& arguments, CommandContext& context) {
   LoadedModel model;
   agree_on(ranks, [&] { model = load_model(checkpoint, *data, ModelUse::with_targets, ranks); });
   Evaluator evaluator(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
-  const auto loader = evaluation_loader(model.data, *model.plan, model.engine.share);
+  const auto loader = evaluation_loader(model.data, *model.plan, model.engine);
   const auto metrics = evaluator.run(*loader, model.store->view(), model.store->device_states());
   if (ranks.rank() == 0) {
     if (arguments.has("json")) {

@@ -58,7 +58,7 @@ int run(const Arguments& arguments, CommandContext& context) {
   LoadedModel model;
   agree_on(ranks, [&] { model = load_model(checkpoint, *data, ModelUse::inputs_alone, ranks); });
   Evaluator evaluator(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
-  const auto loader = evaluation_loader(model.data, *model.plan, model.engine.share);
+  const auto loader = evaluation_loader(model.data, *model.plan, model.engine);
   Predictions predictions{.sample = model.plan->graph->values()[static_cast<std::size_t>(model.plan->graph->output())].spec.shape};
   evaluator.predict(*loader, model.store->view(), model.store->device_states(), [&](const BatchSlot& slot, ConstTensorView output) {
     std::vector<float> mine;
