@@ -1,0 +1,22 @@
+# distributed/nccl without a GPU: over a library that stands for NCCL. Needs the headers of NCCL and CUDA alone.
+find_path(LOCKSTEP_NCCL_HEADERS nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} PATHS /usr/local/cuda/include
+  DOC "Folder of nccl.h; without it distributed/nccl is not tested")
+find_path(LOCKSTEP_CUDA_HEADERS cuda_runtime_api.h HINTS ${CUDAToolkit_INCLUDE_DIRS} PATHS /usr/local/cuda/include)
+if(NOT LOCKSTEP_NCCL_HEADERS OR NOT LOCKSTEP_CUDA_HEADERS)
+  message(STATUS "tests: no headers of NCCL and CUDA, so distributed/nccl is not tested")
+  return()
+endif()
+
+add_library(fake_nccl MODULE ${CMAKE_CURRENT_SOURCE_DIR}/distributed/nccl/fake_nccl.cpp)
+target_link_libraries(fake_nccl PRIVATE lockstep_flags)
+file(GLOB nccl_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/distributed/nccl/*.cpp)
+add_executable(nccl_checks ${CMAKE_CURRENT_SOURCE_DIR}/distributed/nccl/nccl_checks.cpp ${nccl_sources})
+target_link_libraries(nccl_checks PRIVATE lockstep GTest::gtest_main ${CMAKE_DL_LIBS})
+target_compile_options(nccl_checks PRIVATE -O1)
+foreach(target fake_nccl nccl_checks)
+  target_include_directories(${target} SYSTEM PRIVATE ${LOCKSTEP_NCCL_HEADERS} ${LOCKSTEP_CUDA_HEADERS})
+endforeach()
+target_compile_definitions(nccl_checks PRIVATE LOCKSTEP_FAKE_NCCL="$<TARGET_FILE:fake_nccl>" LOCKSTEP_NCCL_FOLDER="${LOCKSTEP_NCCL_HEADERS}/../lib")
+add_dependencies(nccl_checks fake_nccl)
+add_dependencies(lockstep_tests nccl_checks)
+gtest_discover_tests(nccl_checks TEST_PREFIX "distributed/nccl/" PROPERTIES LABELS unit TIMEOUT 120 DISCOVERY_TIMEOUT 60)
