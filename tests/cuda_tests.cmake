@@ -95,9 +95,15 @@ if(LOCKSTEP_CUDA_FOUND AND LOCKSTEP_CUDA_STUB AND vendor_tests)
   add_library(lockstep_fake_driver SHARED ${fake_driver}/fake_driver.c)
   target_compile_options(lockstep_fake_driver PRIVATE -w)
   set_target_properties(lockstep_fake_driver PROPERTIES OUTPUT_NAME cuda SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${fake_driver} C_VISIBILITY_PRESET default)
-  file(GLOB vendor_host CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/core/backend/cuda/*.cpp)
-  add_executable(core_backend_cuda_vendor_tests ${vendor_tests} ${vendor_host})
-  target_link_libraries(core_backend_cuda_vendor_tests PRIVATE lockstep lockstep_flags lockstep_cuda_vendor lockstep_cuda_kernels
+  # Of our own kernels those that vendor kernels call, for one architecture: nothing runs.
+  add_library(lockstep_cuda_weights OBJECT ${CMAKE_SOURCE_DIR}/core/backend/cuda/weights.cu)
+  target_include_directories(lockstep_cuda_weights PRIVATE ${LOCKSTEP_NVCC_INCLUDES})
+  target_compile_options(lockstep_cuda_weights PRIVATE ${LOCKSTEP_NVCC_OPTIONS})
+  target_link_libraries(lockstep_cuda_weights PRIVATE fmt::fmt)
+  set_target_properties(lockstep_cuda_weights PROPERTIES CUDA_ARCHITECTURES 90-real)
+  add_executable(core_backend_cuda_vendor_tests ${vendor_tests} ${CMAKE_SOURCE_DIR}/core/backend/cuda/register.cpp
+    ${CMAKE_SOURCE_DIR}/core/backend/cuda/vendor_options.cpp)
+  target_link_libraries(core_backend_cuda_vendor_tests PRIVATE lockstep lockstep_flags lockstep_cuda_vendor lockstep_cuda_weights
     lockstep_cuda_vendor_libraries GTest::gtest_main)
   target_include_directories(core_backend_cuda_vendor_tests PRIVATE ${CMAKE_SOURCE_DIR}/core/backend/cuda ${CMAKE_SOURCE_DIR}/core/backend/cuda/nvcc)
   target_compile_options(core_backend_cuda_vendor_tests PRIVATE -O1)
