@@ -55,7 +55,9 @@ class TrainingStep {
   StepResult run(const StepBlock& step, const BatchSlot& slot, std::span<void* const> carried);
 
   Program& program() { return *program_; }
-  /// Queue each piece of work by itself and time it.
+  /// Whether steps that repeat are recorded where the device can: so by default.
+  void record(bool on) { recorder_.enable(on); }
+  /// Queues each piece of work by itself and times it.
   void profile(bool on);
 
  private:

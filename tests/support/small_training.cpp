@@ -4,8 +4,13 @@
 #include "core/train/evaluator.h"
 #include "core/train/run_state.h"
 #include "distributed/allreduce_gradient_synchronizer.h"
+#include "distributed/device_allreduce_gradient_synchronizer.h"
+#include "distributed/device_statistics_reducer.h"
+#include "distributed/device_tree_gradient_synchronizer.h"
 #include "distributed/fast_statistics_reducer.h"
 #include "distributed/gathering_visitor.h"
+#include "distributed/self_device_communicator.h"
+#include "distributed/staged_device_communicator.h"
 #include "distributed/thread_communicator.h"
 #include "distributed/tree_gradient_synchronizer.h"
 #include "distributed/tree_statistics_reducer.h"
@@ -47,13 +52,33 @@ class ByInstruction final : public Backend {
   std::unique_ptr<Backend> kernels_;
 };
 
-template <class Exact, class Fast, class Base>
-std::unique_ptr<Base> choose(RunMode mode, Communicator& ranks, int lanes) {
-  if (mode == RunMode::fast) return std::make_unique<Fast>(ranks);
-  if constexpr (std::is_constructible_v<Exact, Communicator&, int>)
-    return std::make_unique<Exact>(ranks, lanes);
-  else
-    return std::make_unique<Exact>(ranks);
+struct Reducers {
+  std::unique_ptr<DeviceCommunicator> ranks;  ///< null on the host
+  std::unique_ptr<StatisticsReducer> statistics;
+  std::unique_ptr<GradientSynchronizer> gradients;
+};
+
+Reducers make_reducers(const SmallTraining& t, Backend& backend, Communicator& ranks) {
+  const bool exact = t.mode == RunMode::exact;
+  Reducers made;
+  if (!backend.device().is_host()) {
+    if (ranks.size() == 1)
+      made.ranks = std::make_unique<SelfDeviceCommunicator>(backend.device());
+    else
+      made.ranks = std::make_unique<StagedDeviceCommunicator>(backend.device(), ranks);
+    made.statistics = std::make_unique<DeviceStatisticsReducer>(t.mode, backend, *made.ranks);
+    if (exact)
+      made.gradients = std::make_unique<DeviceTreeGradientSynchronizer>(backend, *made.ranks, t.lanes);
+    else
+      made.gradients = std::make_unique<DeviceAllReduceGradientSynchronizer>(backend, *made.ranks);
+  } else if (exact) {
+    made.statistics = std::make_unique<TreeStatisticsReducer>(ranks);
+    made.gradients = std::make_unique<TreeGradientSynchronizer>(ranks, t.lanes);
+  } else {
+    made.statistics = std::make_unique<FastStatisticsReducer>(ranks);
+    made.gradients = std::make_unique<AllReduceGradientSynchronizer>(ranks);
+  }
+  return made;
 }
 
 }  // namespace
@@ -67,8 +92,7 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
       graph, {.precision = t.precision, .global_batch = t.global_batch, .lanes = t.lanes, .bucket_bytes = 2048, .block_elements = 50}));
   const RankShare share{lanes_of_rank(t.lanes, ranks.rank(), ranks.size())};
   const auto backend = t.backend ? t.backend(t.threads) : cpu(t.threads);
-  const auto statistics = choose<TreeStatisticsReducer, FastStatisticsReducer, StatisticsReducer>(t.mode, ranks, t.lanes);
-  const auto gradients = choose<TreeGradientSynchronizer, AllReduceGradientSynchronizer, GradientSynchronizer>(t.mode, ranks, t.lanes);
+  const Reducers reducers = make_reducers(t, *backend, ranks);
   const auto optimizer = parse_plug_in<Optimizer>(t.optimizer);
   const auto schedule = parse_plug_in<Schedule>(t.schedule);
   const auto clipping = t.clip.empty() ? nullptr : parse_plug_in<Clipping>(t.clip);
@@ -79,12 +103,13 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
                      .backend = *backend,
                      .mode = t.mode,
                      .share = share,
-                     .statistics = *statistics,
-                     .gradients = *gradients,
+                     .statistics = *reducers.statistics,
+                     .gradients = *reducers.gradients,
                      .optimizer = *optimizer,
                      .clipping = clipping.get(),
                      .store = store,
                      .overflow = t.loss_scaling.dynamic() ? TrainingStep::Overflow::is_skipped : TrainingStep::Overflow::fails});
+  step.record(t.record);
   SyntheticSource source(fields, t.samples, plan->lane_rows(), share.lanes);
   source.use(t.element);
   RunState state{.store = store,
@@ -122,7 +147,7 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
     state.epoch_position += at.samples;
     if (state.epoch_position == t.samples) state.epoch += 1, state.epoch_position = 0;
   }
-  Evaluator evaluator(plan, *backend, t.mode, share, *statistics);
+  Evaluator evaluator(plan, *backend, t.mode, share, *reducers.statistics);
   result.metrics = evaluator.run(source, store.view(), store.device_states());
   evaluator.predict(source, store.view(), store.device_states(), [&](const BatchSlot& slot, ConstTensorView output) {
     if (output.spec.dtype != Dtype::f32) return;

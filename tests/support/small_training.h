@@ -31,6 +31,7 @@ struct SmallTraining {
   /// Plug-ins in TOML: `{ sgd = "nesterov", weight_decay = 1e-3 }`. No clipping where `clip` is empty.
   std::string optimizer = "{ sgd = \"nesterov\", weight_decay = 1e-3 }", schedule = "{ constant = true }", clip;
   SyntheticSource::Element element;  ///< the samples; random ones where empty
+  bool record = true;  ///< steps that repeat are recorded, where the device can
   /// What a rank computes with, given its threads; the CPU where empty.
   std::function<std::unique_ptr<Backend>(int threads)> backend;
 };
