@@ -81,6 +81,11 @@ class Kernel {
     (void)read;
     return 0;
   }
+  /// Names the layout of the copy. Kernels that give the same name to copies of one parameter share it; empty: nobody does.
+  virtual std::string packed_layout(int read) const {
+    (void)read;
+    return "";
+  }
   virtual void pack(int read, const float* plain, std::byte* packed, StreamView stream) const {
     (void)read, (void)plain, (void)packed, (void)stream;
   }

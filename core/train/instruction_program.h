@@ -45,6 +45,7 @@ class InstructionProgram final : public Program {
   struct Packed {
     int parameter = 0, read = 0;
     const Kernel* kernel = nullptr;
+    std::string layout;
     DeviceBuffer memory;
   };
   /// A call's lanes and where its results go.
@@ -57,6 +58,8 @@ class InstructionProgram final : public Program {
   };
 
   void bind_instructions();
+  /// This program's copy of a parameter in a kernel's layout.
+  const std::byte* packed_copy(const Kernel& kernel, int read, int parameter, std::size_t bytes);
   void probe_rows(Bound& bound, const OpSpec& spec);
   void allocate();
 

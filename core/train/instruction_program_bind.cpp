@@ -60,12 +60,18 @@ void InstructionProgram::bind_instructions() {
     for (std::size_t r = 0; r < instruction.reads.size(); ++r) {
       const PlanOperand& read = instruction.reads[r];
       const std::size_t bytes = read.role == PlanRole::parameter ? bound.kernel->packed_bytes(static_cast<int>(r)) : 0;
-      if (bytes == 0) continue;
-      packed_.push_back({read.index, static_cast<int>(r), bound.kernel.get(), DeviceBuffer(device_, bytes, "packed weights")});
-      bound.packed[r] = packed_.back().memory.data();
+      if (bytes > 0) bound.packed[r] = packed_copy(*bound.kernel, static_cast<int>(r), read.index, bytes);
     }
     instructions_.push_back(std::move(bound));
   }
+}
+
+const std::byte* InstructionProgram::packed_copy(const Kernel& kernel, int read, int parameter, std::size_t bytes) {
+  const std::string layout = kernel.packed_layout(read);
+  for (const Packed& other : packed_)
+    if (other.parameter == parameter && other.layout == layout && !layout.empty() && other.memory.bytes() == bytes) return other.memory.data();
+  packed_.push_back({parameter, read, &kernel, layout, DeviceBuffer(device_, bytes, "packed weights")});
+  return packed_.back().memory.data();
 }
 
 void InstructionProgram::probe_rows(Bound& bound, const OpSpec& spec) {

@@ -189,6 +189,8 @@ std::size_t Convolution::packed_bytes(int read) const {
   return 0;
 }
 
+std::string Convolution::packed_layout(int) const { return fmt::format("[out, kh, kw, in] {}", name_of(problem_.dtype)); }
+
 void Convolution::pack(int read, const float* plain, std::byte* packed, StreamView stream) const {
   require(packed_bytes(read) > 0, "{}: operand {} is not packed", where_, read);
   const FilterShape shape = read == 1 ? filters() : FilterShape{.out = 1, .in = problem_.geometry.out};

@@ -34,6 +34,7 @@ class Convolution : public Kernel {
   bool rows_are_independent() const override { return false; }
   std::string implementation() const override;
   std::size_t packed_bytes(int read) const override;
+  std::string packed_layout(int read) const override;
   void pack(int read, const float* plain, std::byte* packed, StreamView stream) const override;
   std::int64_t slot_elements(int write) const override;
   void unpack(int write, const float* slot, float* plain, StreamView stream) const override;

@@ -82,6 +82,8 @@ class Dense : public Kernel {
     return read == 2 ? static_cast<std::size_t>(out_) * size_of(dtype_) : 0;
   }
 
+  std::string packed_layout(int) const override { return fmt::format("[out, in] {}", name_of(dtype_)); }
+
   void pack(int read, const float* plain, std::byte* packed, StreamView stream) const override {
     require(packed_bytes(read) > 0, "{}: operand {} is not packed", where_, read);
     pack_filters(read == 1 ? FilterShape{.out = out_, .in = in_} : FilterShape{.out = 1, .in = out_}, plain, dtype_, packed, stream);
