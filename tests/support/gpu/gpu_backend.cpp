@@ -9,11 +9,16 @@
 // gpu_tests: the tests that need nothing of the shim, with the plug-in on a real GPU.
 namespace lockstep::test {
 
+std::unique_ptr<Backend> make_cuda_backend() {
+  open_plug_in("liblockstep_cuda.so", kOpenNccl);
+  Value options;
+  options.set("cuda", Value::boolean(true));
+  options.set("device", Value::integer(0));
+  return make_plug_in<Backend>(options);
+}
+
 Backend& cuda_backend() {
-  static Backend* const one = [] {
-    open_plug_in("liblockstep_cuda.so", kOpenNccl);
-    return make_plug_in<Backend>(Value::text("cuda")).release();
-  }();
+  static Backend* const one = make_cuda_backend().release();
   return *one;
 }
 

@@ -5,8 +5,10 @@ namespace lockstep::test {
 
 std::string no_cuda_backend() { return ""; }
 
+std::unique_ptr<Backend> make_cuda_backend() { return std::make_unique<cuda::CudaBackend>(0); }
+
 Backend& cuda_backend() {
-  static auto* const one = new cuda::CudaBackend(0);
+  static auto* const one = make_cuda_backend().release();
   return *one;
 }
 
