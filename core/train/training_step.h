@@ -57,6 +57,7 @@ class TrainingStep {
   Program& program() { return *program_; }
   /// Whether steps that repeat are recorded where the device can: so by default.
   void record(bool on) { recorder_.enable(on); }
+  int recordings() const { return recorder_.recordings(); }
   /// Queues each piece of work by itself and times it.
   void profile(bool on);
 

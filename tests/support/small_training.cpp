@@ -147,6 +147,7 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
     state.epoch_position += at.samples;
     if (state.epoch_position == t.samples) state.epoch += 1, state.epoch_position = 0;
   }
+  result.recordings = step.recordings();
   Evaluator evaluator(plan, *backend, t.mode, share, *reducers.statistics);
   result.metrics = evaluator.run(source, store.view(), store.device_states());
   evaluator.predict(source, store.view(), store.device_states(), [&](const BatchSlot& slot, ConstTensorView output) {

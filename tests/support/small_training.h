@@ -43,6 +43,7 @@ struct SmallResult {
   std::vector<float> parameters;
   std::vector<float> gradients;  ///< of the last step
   std::map<std::string, double> metrics;
+  int recordings = 0;  ///< of steps
   std::map<std::string, std::vector<float>> tensors;   ///< parameters and run-scope states by name
   std::map<std::int64_t, std::vector<float>> outputs;  ///< the trained model's f32 outputs by sample; of this rank's rows in `train`
 };

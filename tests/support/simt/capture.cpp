@@ -192,8 +192,12 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
   }
   if (!on.capture && flags & cudaEventRecordExternal) return leave(cudaErrorInvalidValue);
   recorded.capture = nullptr;
-  recorded.recorder = &on;
-  return leave(submit(on, {.kind = Operation::Kind::record, .event = it->second, .ticket = on.capture ? 0 : ++recorded.recorded}));
+  std::shared_ptr<EventRecord> record;
+  if (!on.capture) {
+    record = recorded.last = std::make_shared<EventRecord>();
+    record->on = &on;
+  }
+  return leave(submit(on, {.kind = Operation::Kind::record, .event = it->second, .record = std::move(record)}));
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) { return cudaEventRecordWithFlags(event, stream, 0); }
 
@@ -216,9 +220,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     add(waiter.frontier, awaited.frontier);
     return leave(cudaSuccess);
   }
-  if (waiter.capture) return awaited.recorded ? leave(invalidate(*waiter.capture, cudaErrorStreamCaptureIsolation)) : leave(cudaSuccess);
-  if (awaited.completed < awaited.recorded)
-    waiter.queue.push_back({.kind = Operation::Kind::wait, .event = it->second, .ticket = awaited.recorded});
+  if (waiter.capture) return awaited.last ? leave(invalidate(*waiter.capture, cudaErrorStreamCaptureIsolation)) : leave(cudaSuccess);
+  if (awaited.last && !awaited.last->done) waiter.queue.push_back({.kind = Operation::Kind::wait, .event = it->second, .record = awaited.last});
   return leave(cudaSuccess);
 }
 
@@ -233,12 +236,12 @@ cudaError_t look_at(cudaEvent_t event, const char* name, bool wait) {
   if (it == runtime().events.end()) return leave(cudaErrorInvalidResourceHandle);
   const std::shared_ptr<FakeEvent> seen = it->second;
   if (seen->capture) return leave(cudaErrorCapturedEvent);
-  const auto done = [&] { return seen->completed >= seen->recorded; };
-  if (!done() && runtime().streams.contains(seen->recorder)) {
+  const auto done = [&] { return !seen->last || seen->last->done; };
+  if (!done() && runtime().streams.contains(seen->last->on)) {
     if (wait)
-      advance_until(lock, *seen->recorder, done);
+      advance_until(lock, *seen->last->on, done);
     else
-      advance_some(lock, *seen->recorder);
+      advance_some(lock, *seen->last->on);
   }
   if (runtime().sticky != cudaSuccess) return leave(runtime().sticky);
   return done() ? leave(cudaSuccess) : cudaErrorNotReady;
@@ -255,9 +258,9 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
   const auto a = runtime().events.find(start), b = runtime().events.find(end);
   if (a == runtime().events.end() || b == runtime().events.end()) return leave(cudaErrorInvalidResourceHandle);
   const FakeEvent &first = *a->second, &last = *b->second;
-  if (!first.timing || !last.timing || !first.recorded || !last.recorded) return leave(cudaErrorInvalidResourceHandle);
-  if (first.completed < first.recorded || last.completed < last.recorded) return leave(cudaErrorNotReady);
-  *milliseconds = std::chrono::duration<float, std::milli>(last.at - first.at).count();
+  if (!first.timing || !last.timing || !first.last || !last.last) return leave(cudaErrorInvalidResourceHandle);
+  if (!first.last->done || !last.last->done) return leave(cudaErrorNotReady);
+  *milliseconds = std::chrono::duration<float, std::milli>(last.last->at - first.last->at).count();
   return leave(cudaSuccess);
 }
 

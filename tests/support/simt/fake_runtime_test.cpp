@@ -83,6 +83,18 @@ TEST_F(FakeRuntimeTest, AMissingOrderIsSeen) {
   }
 }
 
+/// An event may be recorded on another stream while somebody still waits for its record on the first one.
+TEST_F(FakeRuntimeTest, AWaitIsForTheRecordThatItSaw) {
+  for (int i = 1; i <= 60; ++i) {
+    set(a, 0, i);
+    order(a, c);
+    order(b, c);
+    copy(c, 0, 1);
+    ASSERT_EQ(cudaStreamSynchronize(c), cudaSuccess);
+    EXPECT_EQ(value(1), i);
+  }
+}
+
 TEST_F(FakeRuntimeTest, CopiesReadPinnedMemoryLateAndOtherMemoryAtOnce) {
   int* pinned = nullptr;
   ASSERT_EQ(cudaMallocHost(reinterpret_cast<void**>(&pinned), sizeof(int)), cudaSuccess);

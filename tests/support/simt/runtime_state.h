@@ -21,13 +21,18 @@ namespace lockstep::simt {
 struct FakeStream;
 struct Capture;
 
+/// One record of an event. Who waits for it waits for this one, whatever the event is recorded for later.
+struct EventRecord {
+  FakeStream* on = nullptr;
+  bool done = false;
+  std::chrono::steady_clock::time_point at;
+};
+
 struct FakeEvent {
-  std::uint64_t recorded = 0, completed = 0;
-  FakeStream* recorder = nullptr;  ///< the stream of the last record
+  std::shared_ptr<EventRecord> last;  ///< null: never recorded outside of a capture
   std::shared_ptr<Capture> capture;  ///< set where the last record was captured
   std::vector<int> frontier;
   bool timing = true;
-  std::chrono::steady_clock::time_point at;
 };
 
 /// What one queue entry or one graph node does.
@@ -35,7 +40,7 @@ struct Operation {
   enum class Kind { work, host_work, record, wait, graph } kind = Kind::work;
   std::function<void()> work;
   std::shared_ptr<FakeEvent> event;
-  std::uint64_t ticket = 0;  ///< of record and wait; 0 in a graph: each run counts anew
+  std::shared_ptr<EventRecord> record;  ///< of record and wait; null in a graph: each run is a new one
   std::shared_ptr<struct GraphRun> run;
 };
 

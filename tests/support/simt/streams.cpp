@@ -45,9 +45,10 @@ void run_unlocked(Lock& lock, FakeStream& stream, const Operation& operation) {
 
 void run(Lock& lock, FakeStream& stream, const Operation& operation) {
   if (operation.kind == Operation::Kind::record) {
-    FakeEvent& event = *operation.event;
-    event.completed = operation.ticket ? std::max(event.completed, operation.ticket) : ++event.recorded;
-    event.at = std::chrono::steady_clock::now();
+    const auto record = operation.record ? operation.record : std::make_shared<EventRecord>();
+    if (!operation.record) record->on = &stream, operation.event->last = record;
+    record->done = true;
+    record->at = std::chrono::steady_clock::now();
     runtime().changed.notify_all();
   } else if (operation.work) {
     run_unlocked(lock, stream, operation);
@@ -81,7 +82,7 @@ void run_head(Lock& lock, FakeStream& stream) {
 
 bool waits(const FakeStream& stream) {
   const Operation& head = stream.queue.front();
-  return head.kind == Operation::Kind::wait && head.event->completed < head.ticket;
+  return head.kind == Operation::Kind::wait && !head.record->done;
 }
 bool runnable(const FakeStream& stream) { return !stream.busy && !stream.queue.empty() && !waits(stream); }
 
@@ -91,7 +92,7 @@ FakeStream* needed(FakeStream& target) {
   for (std::size_t hop = 0; hop <= runtime().streams.size(); ++hop) {
     if (stream->busy || stream->queue.empty()) return nullptr;
     if (!waits(*stream)) return stream;
-    stream = stream->queue.front().event->recorder;
+    stream = stream->queue.front().record->on;
     if (!stream || !runtime().streams.contains(stream)) return nullptr;
   }
   return nullptr;

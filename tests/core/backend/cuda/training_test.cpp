@@ -86,8 +86,11 @@ TEST_F(CudaTrainingTest, EmptyLanesAndShortBatchesChangeNothing) {
 TEST_F(CudaTrainingTest, AReplayGivesTheBitsOfQueuedWork) {
   SmallTraining training = on_cuda({.graph = test::small_residual_network, .steps = 9});
   const SmallResult recorded = train_on(2, training);
+  EXPECT_GE(recorded.recordings, 3);
   training.record = false;
-  EXPECT_EQ(train_on(2, training).digest, recorded.digest);
+  const SmallResult queued = train_on(2, training);
+  EXPECT_EQ(queued.recordings, 0);
+  EXPECT_EQ(queued.digest, recorded.digest);
 }
 
 }  // namespace
