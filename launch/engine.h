@@ -8,6 +8,7 @@
 #include "core/train/program.h"
 #include "core/train/reduction.h"
 #include "distributed/communicator.h"
+#include "distributed/device_communicator.h"
 #include "launch/run_config.h"
 
 namespace lockstep {
@@ -18,12 +19,13 @@ struct Engine {
   RunMode mode = RunMode::exact;
   RankShare share;
   std::unique_ptr<Backend> backend;
-  std::vector<std::string> notes;  ///< for the log
+  std::unique_ptr<DeviceCommunicator> device_ranks;  ///< null where the backend works in the host's memory
+  std::vector<std::string> notes;                    ///< for the log
   std::unique_ptr<StatisticsReducer> statistics;
   std::unique_ptr<GradientSynchronizer> gradients;
 };
 
-/// Collective. `usage` error when there are more ranks than lanes, or `run.device` is not to be had.
+/// Collective. `usage` error when there are more ranks than lanes, or `run.device` or `run.collectives` is not to be had.
 Engine make_engine(const RunOptions& options, Communicator& ranks);
 
 }  // namespace lockstep

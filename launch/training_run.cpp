@@ -110,6 +110,7 @@ class TrainingRun {
   TrainingReport run_loop();
   void describe();
   void test(TrainingLoop::Metrics& metrics);
+  void leave_devices();
   void record(RunPhase phase, int code = 0, const std::string& message = "");
   CheckpointMeta meta(const TrainingLoop::Metrics& metrics) const;
   VisitState gathered();
@@ -306,7 +307,16 @@ TrainingReport TrainingRun::run_loop() {
   if (request_.profile) report.profile = describe_profile(step_.program(), state_.step - first_step);
   record(report.outcome == Outcome::finished ? RunPhase::done : RunPhase::stopped);
   callbacks_.end(report.outcome == Outcome::finished ? "done" : "stopped");
+  leave_devices();
   return report;
+}
+
+/// Ranks that meet on devices part when nothing that was recorded can speak any more.
+void TrainingRun::leave_devices() {
+  if (!engine_.device_ranks) return;
+  step_.forget_recordings();
+  evaluator_.reset();
+  engine_.device_ranks->close();
 }
 
 }  // namespace

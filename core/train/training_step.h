@@ -58,6 +58,8 @@ class TrainingStep {
   /// Whether steps that repeat are recorded where the device can: so by default.
   void record(bool on) { recorder_.enable(on); }
   int recordings() const { return recorder_.recordings(); }
+  /// Before the ranks that recordings speak to take leave of each other.
+  void forget_recordings() { recorder_.clear(); }
   /// Queues each piece of work by itself and times it.
   void profile(bool on);
 
