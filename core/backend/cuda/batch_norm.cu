@@ -103,15 +103,22 @@ __global__ void __launch_bounds__(kNormThreads, 4) moment_parts(MomentParts m, c
   const FoldPlace<W> fold;
   if (!fold.folds) return;
   const float origin = references.line[0][fold.slot];
-  const auto distance = [&](unsigned line) { return (references.line[line][fold.slot] - origin) + offsets.line[line][fold.slot]; };
-  const auto weight = [&](unsigned line) { return static_cast<float>(at.share(count, static_cast<int>(line))); };
-  float mean = 0.0f, m2 = 0.0f;
-  for (unsigned line = fold.quarter; line < kNormLines; line += 4)
-    if (weight(line) > 0.0f) mean += weight(line) * distance(line);
+  // The first lines have one position more than the others.
+  const unsigned longer = static_cast<unsigned>(count) % kNormLines;
+  const float fewer = static_cast<float>(count / static_cast<int>(kNormLines)), more = fewer + 1.0f;
+  float distance[kNormLines / 4], mean = 0.0f, m2 = 0.0f;
+#pragma unroll
+  for (unsigned r = 0; r < kNormLines / 4; ++r) {
+    const unsigned line = fold.quarter + 4 * r;
+    distance[r] = (references.line[line][fold.slot] - origin) + offsets.line[line][fold.slot];
+    mean += (line < longer ? more : fewer) * distance[r];
+  }
   mean = fold.total(mean) / static_cast<float>(count);
-  for (unsigned line = fold.quarter; line < kNormLines; line += 4) {
-    const float d = distance(line) - mean;
-    if (weight(line) > 0.0f) m2 += squares.line[line][fold.slot] + weight(line) * d * d;
+#pragma unroll
+  for (unsigned r = 0; r < kNormLines / 4; ++r) {
+    const unsigned line = fold.quarter + 4 * r;
+    const float d = distance[r] - mean;
+    m2 += squares.line[line][fold.slot] + (line < longer ? more : fewer) * d * d;
   }
   m2 = fold.total(m2);
   const unsigned channel = at.first_channel + fold.channel;

@@ -54,9 +54,9 @@ inline constexpr unsigned kNormVectors = 8, kNormLines = 32;  ///< threads of a 
 inline constexpr unsigned kNormThreads = kNormVectors * kNormLines;
 inline constexpr std::int64_t kNormPositions = 256;  ///< of a block of a rows kernel
 
-/// Positions of a chunk, what a block sums: more in larger images, so that the partial sums stay a few percent of what is
-/// read. By the shape alone.
-inline std::int64_t chunk_positions(std::int64_t positions) { return positions < 512 ? 256 : positions < 8192 ? 512 : 1024; }
+/// Positions of a chunk, what a block sums: enough that folding it costs little beside reading it, and more in large
+/// images, which have chunks to spare. By the shape alone.
+inline std::int64_t chunk_positions(std::int64_t positions) { return positions < 8192 ? 512 : 1024; }
 
 /// W neighbouring elements that one access moves.
 template <class T, int W>
