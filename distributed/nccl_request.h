@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/device/device.h"
 #include "distributed/communicator.h"
@@ -12,8 +13,9 @@ namespace lockstep {
 struct NcclRequest {
   Device& device;
   Communicator& ranks;
-  double start_seconds = 180;  ///< until all ranks have found each other
-  std::string why_not;         ///< set where the answer is null
+  std::vector<std::string> libraries;  ///< where NCCL may lie: the first that loads is taken
+  double start_seconds = 180;          ///< until all ranks have found each other
+  std::string why_not;                 ///< set where the answer is null
 };
 
 /// Collective. Null, with `why_not`, where some rank does not find NCCL; an Error on all ranks where it is there but does

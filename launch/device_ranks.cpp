@@ -1,13 +1,14 @@
 #include "launch/device_ranks.h"
 
+#include <cstdlib>
 #include <map>
-#include <vector>
 
 #include "core/base/error.h"
 #include "distributed/plug_in.h"
 #include "distributed/rank_list.h"
 #include "distributed/self_device_communicator.h"
 #include "distributed/staged_device_communicator.h"
+#include "launch/nvidia_libraries.h"
 
 namespace lockstep {
 namespace {
@@ -47,7 +48,14 @@ DeviceRanks staged(Device& device, Communicator& ranks, const std::string& why) 
 
 }  // namespace
 
-std::function<OpenNccl> find_open_nccl() { return reinterpret_cast<OpenNccl*>(open_plug_in("liblockstep_cuda.so", kOpenNccl, PlugInScope::local)); }
+std::vector<std::string> nccl_libraries(const Environment& environment) {
+  if (const char* own = environment("LOCKSTEP_NCCL"); own && *own) return {own};
+  return nvidia_library_candidates("libnccl.so.2", folder_of_this_library(), environment);
+}
+
+std::function<OpenNccl> find_open_nccl() {
+  return reinterpret_cast<OpenNccl*>(open_plug_in("liblockstep_cuda.so", kOpenNccl, PlugInScope::local));
+}
 
 DeviceRanks open_device_ranks(RunOptions::Collectives wanted, Device& device, const std::string& device_name, Communicator& ranks,
                               const std::function<std::function<OpenNccl>()>& find_nccl) {
@@ -61,7 +69,8 @@ DeviceRanks open_device_ranks(RunOptions::Collectives wanted, Device& device, co
            sharing);
     return staged(device, ranks, sharing);
   }
-  NcclRequest request{.device = device, .ranks = ranks};
+  const Environment environment = [](const char* name) -> const char* { return std::getenv(name); };
+  NcclRequest request{.device = device, .ranks = ranks, .libraries = nccl_libraries(environment)};
   if (auto nccl = try_nccl(find_nccl, request)) return {.communicator = std::move(nccl), .note = ""};
   if (wanted == Collectives::nccl) fail(ErrorKind::usage, "collectives: no NCCL: {}", request.why_not);
   return staged(device, ranks, request.why_not);

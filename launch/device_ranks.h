@@ -3,11 +3,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/device/device.h"
 #include "distributed/communicator.h"
 #include "distributed/device_communicator.h"
 #include "distributed/nccl_request.h"
+#include "distributed/world.h"
 #include "launch/run_config.h"
 
 namespace lockstep {
@@ -17,6 +19,9 @@ struct DeviceRanks {
   std::unique_ptr<DeviceCommunicator> communicator;
   std::string note;  ///< empty, or "collectives: staged through the host: slow, because ..."
 };
+
+/// Where NCCL may lie: what the variable LOCKSTEP_NCCL names alone where it is set, else where NVIDIA's libraries are.
+std::vector<std::string> nccl_libraries(const Environment& environment);
 
 /// NCCL's entry in the CUDA plug-in; an Error where this build has none.
 std::function<OpenNccl> find_open_nccl();

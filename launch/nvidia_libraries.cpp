@@ -41,13 +41,13 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return result;
 }
 
+}  // namespace
+
 std::string folder_of_this_library() {
   Dl_info info{};
   if (dladdr(reinterpret_cast<const void*>(&nvidia_driver_version), &info) == 0 || !info.dli_fname) return "";
   return fs::path(info.dli_fname).parent_path().string();
 }
-
-}  // namespace
 
 int nvidia_driver_version() {
   void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);

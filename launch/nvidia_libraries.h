@@ -15,6 +15,9 @@ int nvidia_driver_version();
 /// user and the system; CUDA_HOME, CUDA_PATH and /usr/local/cuda. Files that are not there are left out.
 std::vector<std::string> nvidia_library_candidates(const std::string& soname, const std::string& own_folder, const Environment& environment);
 
+/// Where the main library lies.
+std::string folder_of_this_library();
+
 /// Opens what the CUDA plug-in needs (cuDNN, cuBLASLt, NVRTC), so that the plug-in finds it wherever it lies. What is
 /// nowhere is left out: the plug-in's own loading says which. Never closed.
 void open_nvidia_libraries(const Environment& environment);

@@ -1,28 +1,13 @@
 #include "distributed/nccl/nccl_library.h"
 
 #include <dlfcn.h>
-#include <link.h>
-
-#include <algorithm>
-#include <filesystem>
 
 #include "core/base/error.h"
 
 namespace lockstep {
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr const char* kSoname = "libnccl.so.2";
 constexpr int kOldest = NCCL_VERSION(2, 18, 1);
-
-int note_folder(dl_phdr_info* info, std::size_t, void* folders) {
-  const fs::path path = info->dlpi_name ? info->dlpi_name : "";
-  const std::string file = path.filename().string();
-  if (file.starts_with("libcublas") || file.starts_with("libcudnn"))
-    static_cast<std::vector<fs::path>*>(folders)->push_back(fs::path(path).parent_path());
-  return 0;
-}
 
 template <class Function>
 void bind(void* library, const std::string& path, const char* name, Function& function) {
@@ -59,27 +44,6 @@ NcclLibrary bind_all(void* library, const std::string& path) {
 
 }  // namespace
 
-std::vector<std::string> nccl_candidates(const Environment& environment) {
-  if (const char* own = environment("LOCKSTEP_NCCL"); own && *own) return {own};
-  std::vector<std::string> result;
-  const auto add_file = [&](const fs::path& path) {
-    std::error_code ignored;
-    const std::string text = path.lexically_normal().string();
-    if (fs::exists(path, ignored) && std::find(result.begin(), result.end(), text) == result.end()) result.push_back(text);
-  };
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&nccl_candidates), &info) != 0 && info.dli_fname)
-    add_file(fs::path(info.dli_fname).parent_path() / kSoname);
-  result.push_back(kSoname);
-  std::vector<fs::path> folders;
-  dl_iterate_phdr(note_folder, &folders);
-  for (const fs::path& folder : folders) {
-    add_file(folder / kSoname);
-    add_file(folder.parent_path().parent_path() / "nccl" / "lib" / kSoname);
-  }
-  return result;
-}
-
 NcclLibrary open_nccl_library(const std::vector<std::string>& candidates) {
   std::string why;
   for (const std::string& candidate : candidates) {
@@ -87,7 +51,8 @@ NcclLibrary open_nccl_library(const std::vector<std::string>& candidates) {
     const char* text = dlerror();
     why += (why.empty() ? "" : "; ") + std::string(text ? text : candidate);
   }
-  fail(ErrorKind::usage, "nccl: not found: {}; set LOCKSTEP_NCCL to the path of libnccl.so.2", why);
+  fail(ErrorKind::usage, "nccl: libnccl.so.2 is not found: {}; set LOCKSTEP_NCCL to the path of libnccl.so.2",
+       why.empty() ? "it is in none of the folders" : why);
 }
 
 }  // namespace lockstep

@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "distributed/world.h"
-
 namespace lockstep {
 
 /// NCCL's functions, found at run time. The library is never closed.
@@ -30,10 +28,6 @@ struct NcclLibrary {
   std::string path;
   std::string version;  ///< "2.28.9"
 };
-
-/// Where NCCL may lie, in this order: the variable LOCKSTEP_NCCL alone where it is set; beside this plug-in; where the
-/// loader looks; beside the CUDA libraries that are loaded, or in the Python package next to theirs.
-std::vector<std::string> nccl_candidates(const Environment& environment);
 
 /// The first of `candidates` that loads. `usage` error that says what was tried and why each failed.
 NcclLibrary open_nccl_library(const std::vector<std::string>& candidates);

@@ -1,4 +1,3 @@
-#include <cstdlib>
 #include <optional>
 
 #include "core/base/error.h"
@@ -14,7 +13,7 @@ extern "C" lockstep::DeviceCommunicator* lockstep_open_nccl(lockstep::NcclReques
   std::optional<NcclLibrary> nccl;
   std::string why;
   try {
-    nccl = open_nccl_library(nccl_candidates([](const char* name) -> const char* { return std::getenv(name); }));
+    nccl = open_nccl_library(request->libraries);
   } catch (const Error& error) {
     why = error.what();
   }

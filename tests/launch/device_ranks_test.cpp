@@ -1,5 +1,7 @@
 #include "launch/device_ranks.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
@@ -90,6 +92,13 @@ TEST(DeviceRanksTest, WithoutNcclRanksAreStagedAndSaySo) {
   EXPECT_EQ(choice.describe, "staged over threads");
   EXPECT_EQ(choice.note, "collectives: staged through the host: slow, because rank 0: plug-in: no NCCL in it");
   EXPECT_EQ(error_of(Collectives::nccl, {"a", "b"}, not_in_this_build), "collectives: no NCCL: rank 0: plug-in: no NCCL in it");
+}
+
+TEST(DeviceRanksTest, TheVariableNamesNcclAlone) {
+  const Environment own = [](const char* name) { return std::string(name) == "LOCKSTEP_NCCL" ? "/a/libnccl.so.2" : nullptr; };
+  EXPECT_EQ(nccl_libraries(own), std::vector<std::string>{"/a/libnccl.so.2"});
+  const std::vector<std::string> usual = nccl_libraries([](const char*) -> const char* { return nullptr; });
+  EXPECT_EQ(std::count(usual.begin(), usual.end(), "libnccl.so.2"), 1);
 }
 
 }  // namespace

@@ -37,16 +37,13 @@ struct Variable {
 
 class NcclTest : public ::testing::Test {
  protected:
-  NcclTest() : library_("LOCKSTEP_NCCL", LOCKSTEP_FAKE_NCCL) { FAKE(fake_nccl_counts)(); }
+  NcclTest() { FAKE(fake_nccl_counts)(); }
   ~NcclTest() override { set_fault(-1, kFakeNone); }
   static void set_fault(int rank, FakeFault fault) { FAKE(fake_nccl_fault)(rank, fault); }
-
- private:
-  Variable library_;
 };
 
 std::unique_ptr<DeviceCommunicator> open(Communicator& world, double start_seconds = 30) {
-  NcclRequest request{.device = host_device(), .ranks = world, .start_seconds = start_seconds};
+  NcclRequest request{.device = host_device(), .ranks = world, .libraries = {LOCKSTEP_FAKE_NCCL}, .start_seconds = start_seconds};
   return std::unique_ptr<DeviceCommunicator>(lockstep_open_nccl(&request));
 }
 
@@ -208,16 +205,14 @@ TEST_F(NcclTest, AnAbortThatHangsIsLeftBehind) {
 }
 
 TEST_F(NcclTest, WithoutTheLibraryTheAnswerIsNullAndSaysWhere) {
-  const Variable elsewhere("LOCKSTEP_NCCL", "/nowhere/libnccl.so.2");
   run_ranks(2, [](Communicator& world) {
-    NcclRequest request{.device = host_device(), .ranks = world};
+    NcclRequest request{.device = host_device(), .ranks = world, .libraries = {"/nowhere/libnccl.so.2"}};
     EXPECT_EQ(lockstep_open_nccl(&request), nullptr);
-    EXPECT_EQ(
-        request.why_not,
-        "rank 0: nccl: not found: /nowhere/libnccl.so.2: cannot open shared object file: No such file or directory; set LOCKSTEP_NCCL "
-        "to the path of libnccl.so.2");
+    EXPECT_EQ(request.why_not,
+              "rank 0: nccl: libnccl.so.2 is not found: /nowhere/libnccl.so.2: cannot open shared object file: No such file or directory; "
+              "set LOCKSTEP_NCCL "
+              "to the path of libnccl.so.2");
   });
-  setenv("LOCKSTEP_NCCL", LOCKSTEP_FAKE_NCCL, 1);
 }
 
 TEST_F(NcclTest, VersionsMustAgreeAndBeNewEnough) {
@@ -233,7 +228,7 @@ TEST_F(NcclTest, VersionsMustAgreeAndBeNewEnough) {
       "or set LOCKSTEP_NCCL or run.collectives = \"staged\"");
   run_ranks(2, [](Communicator& world) {
     FAKE(fake_nccl_version)(21005);
-    NcclRequest request{.device = host_device(), .ranks = world};
+    NcclRequest request{.device = host_device(), .ranks = world, .libraries = {LOCKSTEP_FAKE_NCCL}};
     EXPECT_EQ(lockstep_open_nccl(&request), nullptr);
     EXPECT_EQ(request.why_not, fmt::format("rank 0: nccl: \"{}\" is version 2.10.5: expected 2.18 or newer", LOCKSTEP_FAKE_NCCL));
   });
@@ -247,12 +242,9 @@ TEST_F(NcclTest, BlockingLaunchesAreRefused) {
 }
 
 TEST(NcclLibraryTest, TheRealOneHasAllFunctions) {
-  std::vector<std::string> candidates = nccl_candidates([](const char*) -> const char* { return nullptr; });
-  EXPECT_EQ(std::count(candidates.begin(), candidates.end(), "libnccl.so.2"), 1);
-  candidates.push_back(LOCKSTEP_NCCL_FOLDER "/libnccl.so.2");
   std::optional<NcclLibrary> nccl;
   try {
-    nccl = open_nccl_library(candidates);
+    nccl = open_nccl_library({"libnccl.so.2", LOCKSTEP_NCCL_FOLDER "/libnccl.so.2"});
   } catch (const Error& error) {
     GTEST_SKIP() << "no NCCL on this machine: " << error.what();
   }
