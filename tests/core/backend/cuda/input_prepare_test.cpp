@@ -1,6 +1,11 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+
 #include "core/backend/pixel_move.h"
 #include "core/backend/prepared_image.h"
 #include "tests/core/backend/cuda/op_twin.h"
+#include "tests/support/device_case.h"
 #include "tests/support/error_text.h"
 
 namespace lockstep::test {

@@ -1,19 +1,14 @@
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
 #include <cstddef>
-#include <cstring>
-#include <string>
+#include <cstdint>
 #include <vector>
 
-#include "core/backend/cpu/register.h"
-#include "core/backend/cuda/check.h"
-#include "core/backend/cuda/register.h"
 #include "core/base/philox.h"
 #include "core/tensor/bfloat16.h"
 #include "core/tensor/float16.h"
+#include "tests/support/cuda_backend.h"
+#include "tests/support/op_case.h"
 
 namespace lockstep::test {
 
@@ -47,67 +42,34 @@ inline std::vector<float> eighths(std::int64_t count, std::uint64_t stream) {
   return result;
 }
 
-/// The operands of one call of an op, bytes of all rows; an empty read is null. The same call on the host's kernel and on
-/// the device's.
+/// The operands of one call of an op, bytes of all rows; an empty read is null. The same call on both devices.
 struct OpCall {
   OpSpec op;
   std::int64_t rows = 1;
   std::vector<Bytes> reads;
   std::vector<Bytes> writes;  ///< what stands there before
 
-  std::vector<Bytes> on_cpu() const {
-    std::vector<Bytes> in = reads, out = writes;
-    const std::unique_ptr<Kernel> kernel = cpu::kernels().find(op.op)->second(op);
-    Bytes workspace(kernel->workspace_bytes() + 64);
-    std::vector<const void*> from;
-    std::vector<void*> to;
-    for (Bytes& bytes : in) from.push_back(bytes.empty() ? nullptr : bytes.data());
-    for (Bytes& bytes : out) to.push_back(bytes.data());
-    kernel->run({.reads = from, .writes = to, .rows = rows, .workspace = workspace.data()});
-    return out;
-  }
+  std::vector<Bytes> on_cpu() const { return on(cpu_backend(), 0); }
+  /// Every operand begins `shift` elements of its type behind a multiple of 256 bytes; structures, which are i32 here, at one.
+  std::vector<Bytes> on_cuda(std::size_t shift = 0) const { return on(cuda_backend(), shift); }
 
-  /// Every operand begins `shift` elements of its type behind a multiple of 256 bytes (structures, which are i32 here, always
-  /// at one), between guard bytes.
-  std::vector<Bytes> on_cuda(std::size_t shift = 0) const {
-    using cuda::check;
-    constexpr std::size_t kGuard = 512;
-    const std::unique_ptr<Kernel> kernel = cuda::kernels().find(op.op)->second(op);
-    cudaStream_t stream = nullptr;
-    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-    std::vector<void*> blocks, to;
-    std::vector<const void*> from;
-    const auto place = [&](const Bytes& bytes, std::size_t element) {
-      Bytes image(bytes.size() + 2 * kGuard, std::byte{0xA5});
-      const std::size_t begin = kGuard + shift * element - (shift ? 256 : 0);
-      std::copy(bytes.begin(), bytes.end(), image.begin() + static_cast<std::ptrdiff_t>(begin));
-      void* memory = nullptr;
-      check(cudaMalloc(&memory, image.size()), "cudaMalloc");
-      check(cudaMemcpyAsync(memory, image.data(), image.size(), cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
-      blocks.push_back(memory);
-      return static_cast<std::byte*>(memory) + begin;
+ private:
+  std::vector<Bytes> on(Backend& backend, std::size_t shift) const {
+    const auto skew = [&](const OperandSpec& operand) {
+      return operand.spec.dtype == Dtype::i32 ? 0 : shift * size_of(operand.spec.dtype);
     };
-    const auto unit = [](const OperandSpec& operand) { return operand.spec.dtype == Dtype::i32 ? 0 : size_of(operand.spec.dtype); };
-    for (std::size_t i = 0; i < reads.size(); ++i) from.push_back(reads[i].empty() ? nullptr : place(reads[i], unit(op.reads[i])));
-    for (std::size_t i = 0; i < writes.size(); ++i) to.push_back(place(writes[i], unit(op.writes[i])));
-    kernel->run({.reads = from, .writes = to, .rows = rows, .stream = StreamView{stream}});
-
-    std::vector<Bytes> out;
-    for (std::size_t i = 0; i < writes.size(); ++i) {
-      Bytes image(writes[i].size() + 2 * kGuard);
-      void* const memory = blocks[blocks.size() - writes.size() + i];
-      check(cudaMemcpyAsync(image.data(), memory, image.size(), cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
-      check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
-      const std::ptrdiff_t begin = static_cast<std::byte*>(to[i]) - static_cast<std::byte*>(memory);
-      const auto first = image.begin() + begin, last = first + static_cast<std::ptrdiff_t>(writes[i].size());
-      const auto guard = [](std::byte b) { return b == std::byte{0xA5}; };
-      EXPECT_TRUE(std::all_of(image.begin(), first, guard) && std::all_of(last, image.end(), guard)) << op.op << " writes outside";
-      out.emplace_back(first, last);
+    OpCase one(backend, op);
+    for (std::size_t i = 0; i < reads.size(); ++i) {
+      if (reads[i].empty())
+        one.read_null();
+      else
+        one.read(reads[i], skew(op.reads[i]));
     }
-    check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
-    for (void* memory : blocks) check(cudaFree(memory), "cudaFree");
-    check(cudaStreamDestroy(stream), "cudaStreamDestroy");
-    return out;
+    for (std::size_t i = 0; i < writes.size(); ++i) one.write(writes[i], skew(op.writes[i]));
+    one.run({.rows = rows});
+    std::vector<Bytes> results;
+    for (std::size_t i = 0; i < writes.size(); ++i) results.push_back(one.written<std::byte>(i));
+    return results;
   }
 };
 

@@ -1,7 +1,10 @@
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
 
 #include "tests/core/backend/cuda/op_twin.h"
+#include "tests/support/device_case.h"
 #include "tests/support/error_text.h"
 
 namespace lockstep::test {
@@ -181,11 +184,11 @@ TEST(CudaPoolingTest, NoRowsAreNoWork) {
 
 TEST(CudaPoolingTest, SamplesBeyond32BitsAreRefused) {
   const Pool large({65536, 65536, 1}, {2, 2, false}, Dtype::f32);
-  EXPECT_EQ(error_text([&] { cuda::kernels().find("max_pool.evaluate")->second(large.forward("max_pool.evaluate", false)); }),
+  EXPECT_EQ(error_text([&] { cuda_backend().make(large.forward("max_pool.evaluate", false)); }),
             "layer \"pool\": max_pool.evaluate: expected samples of at most 2147483648 elements on a cuda device, got 4294967296");
   const Pool long_one({1 << 30, 2, 1}, {2, 2, true}, Dtype::f32);
-  for (const auto* kernels : {&cuda::kernels(), &cpu::kernels()})
-    EXPECT_EQ(error_text([&] { kernels->find("max_pool.evaluate")->second(long_one.forward("max_pool.evaluate", false)); }),
+  for (Backend* backend : {&cuda_backend(), &cpu_backend()})
+    EXPECT_EQ(error_text([&] { backend->make(long_one.forward("max_pool.evaluate", false)); }),
               "pooling: expected sizes of at most 536870911, got 1073741824");
 }
 
