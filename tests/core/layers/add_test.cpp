@@ -32,7 +32,7 @@ TEST(AddTest, RefusesWhatDoesNotFit) {
   const auto describe = [](std::vector<TensorSpec> inputs) { return error_text([&] { make_from<Layer>("add")->describe(inputs); }); };
   EXPECT_EQ(describe({x}), "expected two or more inputs, got 1");
   EXPECT_EQ(describe({x, y}), "expected inputs of one shape, got [2, 3] f32 and [3, 2] f32");
-  EXPECT_EQ(describe({bytes, bytes}), "expected f32 or bf16, got u8");
+  EXPECT_EQ(describe({bytes, bytes}), "expected f32, bf16 or f16, got u8");
 }
 
 }  // namespace

@@ -256,7 +256,7 @@ std::string message_of(const Layer& layer, const std::vector<TensorSpec>& inputs
 
 TEST(BatchNormTest, RefusesWhatItCannotNormalise) {
   EXPECT_EQ(message_of(*batch_norm(), {{Shape{}, Dtype::f32}}), "expected [..., c], got []");
-  EXPECT_EQ(message_of(*batch_norm(), {{{4}, Dtype::i64}}), "expected f32 or bf16, got [4] i64");
+  EXPECT_EQ(message_of(*batch_norm(), {{{4}, Dtype::i64}}), "expected f32, bf16 or f16, got [4] i64");
   EXPECT_EQ(message_of(*batch_norm(), {{{4}, Dtype::f32}, {{4}, Dtype::f32}}), "expected 1 input, got 2");
   EXPECT_EQ(message_of(*fused(true, false), {{{4}, Dtype::f32}, {{5}, Dtype::f32}}), "expected two inputs [4] f32, got [5] f32");
 }

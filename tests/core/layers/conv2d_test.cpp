@@ -191,7 +191,7 @@ TEST(Conv2dTest, RefusesWhatDoesNotFit) {
     return message_of([&] { make_layer(c)->describe(std::vector<TensorSpec>{input}); });
   };
   EXPECT_EQ(describe({0, 0, 0, 8, 3, 3, 1, 1, 1, 0, true, true}, {Shape{784}, Dtype::f32}), "expected [h, w, c], got [784]");
-  EXPECT_EQ(describe({0, 0, 0, 8, 3, 3, 1, 1, 1, 0, true, true}, {Shape{4, 4, 1}, Dtype::i64}), "expected f32 or bf16, got i64");
+  EXPECT_EQ(describe({0, 0, 0, 8, 3, 3, 1, 1, 1, 0, true, true}, {Shape{4, 4, 1}, Dtype::i64}), "expected f32, bf16 or f16, got i64");
   EXPECT_EQ(describe({0, 0, 0, 8, 3, 3, 1, 1, 2, 0, true, true}, {Shape{4, 4, 3}, Dtype::f32}),
             "expected channels divisible by groups, got 3 channels in 2 groups");
   EXPECT_EQ(describe({0, 0, 0, 8, 5, 3, 1, 1, 1, 0, false, true}, {Shape{4, 4, 3}, Dtype::f32}),

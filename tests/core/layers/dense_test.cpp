@@ -94,7 +94,7 @@ TEST(DenseTest, RefusesWhatDoesNotFit) {
     return "no error";
   };
   EXPECT_EQ(describe({Shape{4, 4, 8}, Dtype::f32}), "expected [n], got [4, 4, 8]; put \"flatten\" before it");
-  EXPECT_EQ(describe({Shape{4}, Dtype::u8}), "expected f32 or bf16, got u8");
+  EXPECT_EQ(describe({Shape{4}, Dtype::u8}), "expected f32, bf16 or f16, got u8");
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ inline void check_elementwise(const char* name) {
   nan.run_forward();
   EXPECT_TRUE(std::isnan(nan.output(0)[0]));
   const TensorSpec bytes{Shape{4}, Dtype::u8};
-  EXPECT_EQ(error_text([&] { make_from<Layer>(name)->describe(std::vector{bytes}); }), "expected f32 or bf16, got u8");
+  EXPECT_EQ(error_text([&] { make_from<Layer>(name)->describe(std::vector{bytes}); }), "expected f32, bf16 or f16, got u8");
   EXPECT_EQ(error_text([&] { make_from<Layer>(name)->describe(std::vector{bytes, bytes}); }), "expected one input, got 2");
   EXPECT_EQ(error_text([&] {
               make_from<Layer>({{name, Value::boolean(false)}});

@@ -24,7 +24,7 @@ TEST(FlattenTest, PassesTheChecksOfEveryLayer) {
 TEST(FlattenTest, RefusesWhatDoesNotFit) {
   const TensorSpec x{Shape{2}, Dtype::f32}, bytes{Shape{2}, Dtype::u8};
   EXPECT_EQ(error_text([&] { make_from<Layer>("flatten")->describe(std::vector{x, x}); }), "expected one input, got 2");
-  EXPECT_EQ(error_text([&] { make_from<Layer>("flatten")->describe(std::vector{bytes}); }), "expected f32 or bf16, got u8");
+  EXPECT_EQ(error_text([&] { make_from<Layer>("flatten")->describe(std::vector{bytes}); }), "expected f32, bf16 or f16, got u8");
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ TEST(GlobalAveragePoolTest, RefusesWhatDoesNotFit) {
     return error_text([&] { make_from<Layer>("global_average_pool")->describe(inputs); });
   };
   EXPECT_EQ(describe({flat}), "expected [h, w, c], got [4]");
-  EXPECT_EQ(describe({bytes}), "expected f32 or bf16, got u8");
+  EXPECT_EQ(describe({bytes}), "expected f32, bf16 or f16, got u8");
   EXPECT_EQ(describe({flat, flat}), "expected one input [h, w, c], got 2 inputs");
 }
 

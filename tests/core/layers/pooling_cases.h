@@ -47,7 +47,7 @@ inline void check_pooling_errors(const char* name) {
   EXPECT_EQ(describe({{name, Value::integer(4)}}, {image}), "expected an image of at least [4, 4] for padding \"valid\", got [3, 8, 2]");
   EXPECT_EQ(describe({{name, Value::integer(4)}, {"padding", Value::text("same")}}, {image}), "no error");
   EXPECT_EQ(describe({{name, Value::integer(2)}}, {{Shape{9}, Dtype::f32}}), "expected [h, w, c], got [9]");
-  EXPECT_EQ(describe({{name, Value::integer(2)}}, {{Shape{3, 3, 1}, Dtype::u8}}), "expected f32 or bf16, got u8");
+  EXPECT_EQ(describe({{name, Value::integer(2)}}, {{Shape{3, 3, 1}, Dtype::u8}}), "expected f32, bf16 or f16, got u8");
   EXPECT_EQ(describe({{name, Value::integer(2)}}, {image, image}), "expected one input [h, w, c], got 2 inputs");
   const std::string owner = std::string("layer \"") + name + "\": ";
   EXPECT_EQ(describe({{name, Value::integer(0)}}, {image}), owner + "\"" + name + "\": expected at least 1, got 0");

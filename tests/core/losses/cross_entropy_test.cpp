@@ -130,7 +130,7 @@ std::string message_of(const std::vector<TensorSpec>& specs) {
 }
 
 TEST(CrossEntropyTest, RefusesOtherShapes) {
-  EXPECT_EQ(message_of({{{2, 3}, Dtype::f32}, {{}, Dtype::i64}}), "expected logits [k] f32 or bf16, got [2, 3] f32");
+  EXPECT_EQ(message_of({{{2, 3}, Dtype::f32}, {{}, Dtype::i64}}), "expected logits [k] f32, bf16 or f16, got [2, 3] f32");
   EXPECT_EQ(message_of({{{3}, Dtype::f32}, {{3}, Dtype::f32}}), "expected labels [] i64, got [3] f32");
   EXPECT_EQ(message_of({{{3}, Dtype::f32}, {{}, Dtype::i64}, {{}, Dtype::i64}}), "expected weights [] f32, got [] i64");
   EXPECT_EQ(message_of({{{3}, Dtype::f32}}), "expected logits, labels and optional weights, got 1 inputs");
