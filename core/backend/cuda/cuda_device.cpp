@@ -43,6 +43,10 @@ CudaDevice::CudaDevice(int index) : index_(index) {
 }
 
 CudaDevice::~CudaDevice() {
+  if (abandoned_) {
+    static_cast<void>(bounce_.release());
+    return;
+  }
   bounce_.reset();
   for (const cudaEvent_t event : {order_event_, wait_event_})
     if (event) cudaEventDestroy(event);
@@ -83,7 +87,7 @@ void* CudaDevice::allocate(std::size_t bytes, std::string_view what) {
 }
 
 void CudaDevice::release(void* memory) noexcept {
-  if (memory) cudaFree(memory);
+  if (memory && !abandoned_) cudaFree(memory);
 }
 
 void* CudaDevice::allocate_staging(std::size_t bytes) {
@@ -101,7 +105,7 @@ void* CudaDevice::allocate_staging(std::size_t bytes) {
 }
 
 void CudaDevice::release_staging(void* memory) noexcept {
-  if (memory) cudaFreeHost(memory);
+  if (memory && !abandoned_) cudaFreeHost(memory);
 }
 
 StreamView CudaDevice::stream(int queue) { return {streams_[static_cast<std::size_t>(queue)]}; }
@@ -150,13 +154,23 @@ void CudaDevice::wait(StreamView stream) {
   wait_for(wait_event_);
 }
 
+void CudaDevice::ask_watch() {
+  if (!watch_) return;
+  try {
+    watch_();
+  } catch (...) {
+    abandoned_ = true;
+    throw;
+  }
+}
+
 void CudaDevice::wait_for(cudaEvent_t event) {
   const auto begin = std::chrono::steady_clock::now();
   for (;;) {
     const cudaError_t status = cudaEventQuery(event);
     if (status == cudaSuccess) return;
     if (status != cudaErrorNotReady) check(status, "work on the device");
-    if (watch_) watch_();
+    ask_watch();
     if (std::chrono::steady_clock::now() - begin > kAskWithoutPause)
       std::this_thread::sleep_for(kPause);
     else

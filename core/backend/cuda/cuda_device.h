@@ -17,7 +17,8 @@ namespace lockstep::cuda {
 class CudaRecording;
 
 /// One GPU by the CUDA runtime. Streams never synchronise with the legacy one. All waiting is done by polling, so that the
-/// watch is heard. A GPU that is lost, or a kernel that failed, is an `io` error with the runtime's own words.
+/// watch is heard. A GPU that is lost, or a kernel that failed, is an `io` error with the runtime's own words. When a watch has
+/// ended a wait, memory is not given back any more: that would wait for work that may never end.
 class CudaDevice final : public Device {
  public:
   /// `index` among the devices that this process sees.
@@ -49,6 +50,7 @@ class CudaDevice final : public Device {
  private:
   friend class CudaRecording;
   void use() const;
+  void ask_watch();
   cudaError_t link(StreamView before, StreamView after);
   void begin_piece();
   /// The graph of what was queued since begin_piece; null if nothing was.
@@ -64,6 +66,7 @@ class CudaDevice final : public Device {
   std::function<void()> watch_;
   CudaRecording* recording_ = nullptr;
   bool in_host_call_ = false;
+  bool abandoned_ = false;  ///< a watch has ended a wait
 };
 
 }  // namespace lockstep::cuda

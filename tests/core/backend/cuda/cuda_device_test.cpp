@@ -121,12 +121,24 @@ TEST_F(CudaDeviceTest, WaitingHearsTheWatch) {
   for (int i = 0; i < 200; ++i) set(main, buffer.as<int>(), i);
   device->wait(main);
   EXPECT_GT(asked, 0);
-  device->watch([] { fail(ErrorKind::io, "rank 3 is gone"); });
-  for (int i = 0; i < 200; ++i) set(main, buffer.as<int>(), i);
-  expect_error(ErrorKind::io, "rank 3 is gone", [&] { device->wait(main); });
   device->watch({});
   device->wait(main);
   EXPECT_EQ(simt::calls("cudaStreamSynchronize") + simt::calls("cudaDeviceSynchronize") + simt::calls("cudaEventSynchronize"), 0);
+}
+
+TEST_F(CudaDeviceTest, AWaitThatTheWatchEndsLeavesTheDeviceAlone) {
+  int* at = nullptr;
+  {
+    const DeviceBuffer buffer(*device, sizeof(int), "value");
+    at = buffer.as<int>();
+    device->watch([] { fail(ErrorKind::io, "rank 3 is gone"); });
+    for (int i = 0; i < 200; ++i) set(main, at, i);
+    expect_error(ErrorKind::io, "rank 3 is gone", [&] { device->wait(main); });
+  }
+  device.reset();
+  EXPECT_EQ(simt::calls("cudaFree") + simt::calls("cudaFreeHost") + simt::calls("cudaStreamDestroy"), 0);
+  simt::reset();
+  EXPECT_EQ(cudaFree(at), cudaSuccess);
 }
 
 TEST_F(CudaDeviceTest, AFailureOfQueuedWorkIsAnErrorOfTheWait) {
