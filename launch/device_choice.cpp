@@ -28,7 +28,10 @@ std::unique_ptr<Backend> open_cuda(const CudaPlugIn& cuda) {
     try {
       cuda.open();
     } catch (const Error& error) {
-      fail(ErrorKind::usage, "no cuda device: {}", error.what());
+      const std::string why = error.what();
+      const bool lacks = why.find("cannot open shared object") != std::string::npos;
+      fail(ErrorKind::usage, "no cuda device: {}{}", why,
+           lacks ? "; install cuDNN and a CUDA toolkit, or name their folders in LOCKSTEP_CUDA_LIBRARIES" : "");
     }
   }
   Value options{Value::Data(Value::Table{})};

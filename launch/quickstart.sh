@@ -6,7 +6,9 @@ cd "$(dirname "$0")/.."
 
 install_packages "${lockstep_packages[@]}"
 fetch_cudnn_frontend
-configure_and_build build lockstep_program lockstep_mpi -- -DLOCKSTEP_TESTS=OFF
+plug_ins=lockstep_mpi
+if [ -e /dev/nvidiactl ]; then plug_ins=lockstep_plug_ins; fi # with the CUDA one, where there is a driver
+configure_and_build build lockstep_program "$plug_ins" -- -DLOCKSTEP_TESTS=OFF
 mpi_environment
 
 data=examples/fashion_mnist/fashion.h5

@@ -63,6 +63,12 @@ TEST_F(DeviceChoiceTest, APlugInThatIsMissingIsNamed) {
   const ChosenBackend chosen = choose(Kind::automatic, kNotInstalled);
   EXPECT_EQ(chosen.backend->name(), "cpu");
   EXPECT_EQ(chosen.note, "device: cpu, since no cuda device: plug-in: \"x.so\" is not installed");
+  const CudaPlugIn lacking{.has_driver = [] { return true; },
+                           .open = [] { fail(ErrorKind::usage, "plug-in: \"x.so\" does not load: libcudnn.so.9: cannot open shared object file"); }};
+  expect_error(ErrorKind::usage,
+               "no cuda device: plug-in: \"x.so\" does not load: libcudnn.so.9: cannot open shared object file; install cuDNN and a CUDA toolkit, or "
+               "name their folders in LOCKSTEP_CUDA_LIBRARIES",
+               [&] { choose(Kind::cuda, lacking); });
 }
 
 TEST_F(DeviceChoiceTest, TheCpuIsTakenWhereItIsAskedFor) {
