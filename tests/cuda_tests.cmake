@@ -83,6 +83,24 @@ if(TARGET lockstep_cuda)
   endif()
 endif()
 
+# The program with a CUDA plug-in over the shim, laid out like an installation, for the tests of whole runs.
+set(shim_installation ${CMAKE_BINARY_DIR}/shim)
+add_library(lockstep_cuda_shim MODULE ${CMAKE_CURRENT_SOURCE_DIR}/support/simt_plug_in/plug_in.cpp ${CMAKE_CURRENT_SOURCE_DIR}/support/cpu_backend.cpp)
+target_link_libraries(lockstep_cuda_shim PRIVATE lockstep lockstep_flags lockstep_cuda_simt)
+set_target_properties(lockstep_cuda_shim PROPERTIES OUTPUT_NAME lockstep_cuda LIBRARY_OUTPUT_DIRECTORY ${shim_installation}/lib)
+add_library(lockstep_shim_driver SHARED ${CMAKE_CURRENT_SOURCE_DIR}/support/simt_plug_in/driver.c)
+set_target_properties(lockstep_shim_driver PROPERTIES OUTPUT_NAME cuda SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${shim_installation}/driver)
+add_custom_target(lockstep_shim ALL
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${shim_installation}/bin
+  COMMAND ${CMAKE_COMMAND} -E copy_if_different $<TARGET_FILE:lockstep_program> ${shim_installation}/bin
+  COMMAND ${CMAKE_COMMAND} -E copy_if_different $<TARGET_FILE:lockstep> $<$<TARGET_EXISTS:lockstep_mpi>:$<TARGET_FILE:lockstep_mpi>> ${shim_installation}/lib
+  COMMAND_EXPAND_LISTS VERBATIM)
+add_dependencies(lockstep_shim lockstep_cuda_shim lockstep_shim_driver lockstep_program lockstep)
+if(TARGET lockstep_mpi)
+  add_dependencies(lockstep_shim lockstep_mpi)
+endif()
+add_dependencies(lockstep_tests lockstep_shim)
+
 # Kernels of NVIDIA's libraries: the plug-in's own objects with the real cuDNN and cuBLASLt, planning for a GPU that is
 # described only. A libcuda that refuses every call stands in for the driver.
 file(GLOB vendor_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/core/backend/cuda/vendor/*_test.cpp)

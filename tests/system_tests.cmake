@@ -15,7 +15,7 @@ foreach(file ${system_files})
       add_test(NAME system/${name}/${what} COMMAND ${Python3_EXECUTABLE} ${file} ${class}.${method})
       # Several ranks wait for each other: nothing else should take their cores.
       set_tests_properties(system/${name}/${what} PROPERTIES LABELS system TIMEOUT 120 RUN_SERIAL TRUE
-        ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;LOCKSTEP_PROGRAM=$<TARGET_FILE:lockstep_program>;LOCKSTEP_MPIRUN=${MPIEXEC_EXECUTABLE}")
+        ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;LOCKSTEP_PROGRAM=$<TARGET_FILE:lockstep_program>;LOCKSTEP_MPIRUN=${MPIEXEC_EXECUTABLE};LOCKSTEP_SHIM=$<$<TARGET_EXISTS:lockstep_shim>:${CMAKE_BINARY_DIR}/shim>")
     endif()
   endforeach()
 endforeach()
