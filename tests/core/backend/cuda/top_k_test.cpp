@@ -32,13 +32,15 @@ TEST(CudaTopKTest, HitsAreAsOnTheCpu) {
 }
 
 TEST(CudaTopKTest, ALogitThatIsNoNumberMakesAMiss) {
-  LayerCase c(top_k(2), inputs(3), &cuda_backend());
-  c.rows = 3, c.lanes = 1;
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  c.set_input(0, {nan, 0.0, 0.0, nan, 5.0, 1.0, nan, nan, 9.0});
-  c.set_input(1, {0, 1, 2});
-  c.run_evaluate();
-  EXPECT_EQ(c.statistic(0), (std::vector<double>{1.0, 3.0}));
+  for (const std::int64_t k : {2, 3}) {
+    LayerCase c(top_k(k), inputs(3), &cuda_backend());
+    c.rows = 3, c.lanes = 1;
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    c.set_input(0, {nan, 0.0, 0.0, nan, 5.0, 1.0, nan, nan, 9.0});
+    c.set_input(1, {0, 1, 2});
+    c.run_evaluate();
+    EXPECT_EQ(c.statistic(0), (std::vector<double>{k == 2 ? 1.0 : 2.0, 3.0}));
+  }
 }
 
 TEST(CudaTopKTest, ABadLabelIsNotedAndCountsNothing) {
