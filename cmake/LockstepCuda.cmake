@@ -86,7 +86,8 @@ if(LOCKSTEP_CUDA_KERNEL_SOURCES)
   add_library(lockstep_cuda_kernels OBJECT ${LOCKSTEP_CUDA_KERNEL_SOURCES})
   target_include_directories(lockstep_cuda_kernels PRIVATE ${LOCKSTEP_NVCC_INCLUDES})
   target_link_libraries(lockstep_cuda_kernels PRIVATE fmt::fmt)
-  target_compile_options(lockstep_cuda_kernels PRIVATE ${LOCKSTEP_NVCC_OPTIONS} --compress-mode=size
+  # A kernel that spills registers to memory does not build.
+  target_compile_options(lockstep_cuda_kernels PRIVATE ${LOCKSTEP_NVCC_OPTIONS} --compress-mode=size -Xptxas=--warn-on-spills,--warning-as-error
     "-Xcompiler=-Wall,-ffp-contract=off,-march=x86-64-v2,-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
 endif()
 

@@ -11,3 +11,17 @@ else()
 endif()
 add_test(NAME rules/headers COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/rules/check_rules.py --headers ${header_folders})
 set_tests_properties(rules/text rules/headers PROPERTIES LABELS unit TIMEOUT 300)
+
+# What kernels compile to. The files are those of the plug-in.
+if(TARGET lockstep_cuda_kernels)
+  set(kernel_options)
+  foreach(option -std=c++20 -O3 ${LOCKSTEP_NVCC_OPTIONS})
+    list(APPEND kernel_options "--option=${option}")
+  endforeach()
+  foreach(folder ${LOCKSTEP_NVCC_INCLUDES})
+    list(APPEND kernel_options --option=-I${folder})
+  endforeach()
+  add_test(NAME rules/kernels COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/rules/check_kernels.py --nvcc ${CMAKE_CUDA_COMPILER} ${kernel_options}
+    ${LOCKSTEP_CUDA_KERNEL_SOURCES})
+  set_tests_properties(rules/kernels PROPERTIES LABELS slow TIMEOUT 1800)
+endif()
