@@ -50,7 +50,8 @@ cudaGraphExec_t CudaDevice::end_piece() {
   check(cudaGraphGetNodes(graph, nullptr, &nodes), "cudaGraphGetNodes");
   if (nodes == 0) return nullptr;
   cudaGraphExec_t executable = nullptr;
-  check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
+  // Otherwise all of it would have the main queue's priority, and reductions would wait behind the kernels beside them.
+  check(cudaGraphInstantiate(&executable, graph, cudaGraphInstantiateFlagUseNodePriority), "cudaGraphInstantiate");
   const cudaError_t uploaded = cudaGraphUpload(executable, streams_[Queue::kMain]);
   if (uploaded != cudaSuccess) cudaGraphExecDestroy(executable);
   check(uploaded, "cudaGraphUpload");
