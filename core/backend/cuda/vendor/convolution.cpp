@@ -113,9 +113,9 @@ const ConvolutionPlan& Convolution::plan(std::int64_t rows) const {
 
 std::byte* Convolution::extra_workspace(std::size_t bytes, StreamView stream) const {
   const std::lock_guard lock(mutex_);
-  std::unique_ptr<Extra>& extra = extra_[stream.native];
-  if (!extra || extra->bytes < bytes) extra = std::make_unique<Extra>(bytes);
-  return static_cast<std::byte*>(extra->memory);
+  std::vector<std::unique_ptr<Extra>>& extras = extra_[stream.native];
+  if (extras.empty() || extras.back()->bytes < bytes) extras.push_back(std::make_unique<Extra>(bytes));
+  return static_cast<std::byte*>(extras.back()->memory);
 }
 
 void Convolution::run_bias(const KernelCall& call, const void* gradient, std::byte* workspace) const {

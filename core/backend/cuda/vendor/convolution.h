@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "core/backend/cuda/vendor/convolution_plan.h"
 #include "core/backend/cuda/weights.h"
@@ -66,7 +67,7 @@ class Convolution : public Kernel {
   std::size_t workspace_bytes_ = 0, plan_bytes_ = 0;
   mutable std::mutex mutex_;
   mutable std::map<std::int64_t, const ConvolutionPlan*> plans_;
-  mutable std::map<void*, std::unique_ptr<Extra>> extra_;
+  mutable std::map<void*, std::vector<std::unique_ptr<Extra>>> extra_;  ///< growing, by stream; recordings use the smaller ones on
 };
 
 }  // namespace lockstep::cuda
