@@ -41,6 +41,13 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return result;
 }
 
+/// NVRTC asks for its built-in functions by a name with its whole version, and the loader does not look beside it for them.
+void open_builtins_beside(const std::string& library) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(fs::path(library).parent_path(), ignored))
+    if (entry.path().filename().string().starts_with("libnvrtc-builtins.so.")) dlopen(entry.path().c_str(), RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
+}
+
 }  // namespace
 
 std::string folder_of_this_library() {
@@ -90,7 +97,10 @@ void open_nvidia_libraries(const Environment& environment) {
   const std::string own = folder_of_this_library();
   for (const std::string& soname : split(LOCKSTEP_CUDA_SONAMES, ' '))
     for (const std::string& path : nvidia_library_candidates(soname, own, environment))
-      if (dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE)) break;
+      if (dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE)) {
+        open_builtins_beside(path);
+        break;
+      }
 }
 
 }  // namespace lockstep
