@@ -26,6 +26,8 @@ NcclCommunicator::NcclCommunicator(const NcclLibrary& library, Device& device, C
     if (const ncclResult_t result = nccl_.get_unique_id(&id); result != ncclSuccess) fail_with(result, "ncclGetUniqueId");
   });
   ranks.broadcast(&id, sizeof(id), 0);
+  // An MPI may finish a broadcast in its next call alone, and the start makes none while it waits for the others.
+  ranks.barrier();
   try {
     agree_on(ranks, [&] { start(id); });
   } catch (const Error& error) {
