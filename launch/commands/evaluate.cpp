@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -28,9 +29,9 @@ int run(const Arguments& arguments, CommandContext& context) {
   Communicator& ranks = *context.world;
   LoadedModel model;
   agree_on(ranks, [&] { model = load_model(checkpoint, *data, ModelUse::with_targets, ranks); });
-  Evaluator evaluator(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
+  auto evaluator = std::make_unique<Evaluator>(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
   const auto loader = evaluation_loader(model.data, *model.plan, model.engine);
-  const auto metrics = evaluator.run(*loader, model.store->view(), model.store->device_states());
+  const auto metrics = evaluator->run(*loader, model.store->view(), model.store->device_states());
   if (ranks.rank() == 0) {
     if (arguments.has("json")) {
       context.out << nlohmann::json{{"schema", 1}, {"step", model.meta.step}, {"samples", model.data.samples()}, {"metrics", metrics}}.dump() << std::endl;
@@ -40,6 +41,8 @@ int run(const Arguments& arguments, CommandContext& context) {
       context.out << line << std::endl;
     }
   }
+  evaluator.reset();  // ranks on devices part when nothing that was recorded can speak any more
+  if (model.engine.device_ranks) model.engine.device_ranks->close();
   ranks.close();
   return 0;
 }

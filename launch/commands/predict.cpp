@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <memory>
 #include <ostream>
 
 #include "core/tensor/bfloat16.h"
@@ -57,10 +58,10 @@ int run(const Arguments& arguments, CommandContext& context) {
   Communicator& ranks = *context.world;
   LoadedModel model;
   agree_on(ranks, [&] { model = load_model(checkpoint, *data, ModelUse::inputs_alone, ranks); });
-  Evaluator evaluator(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
+  auto evaluator = std::make_unique<Evaluator>(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
   const auto loader = evaluation_loader(model.data, *model.plan, model.engine);
   Predictions predictions{.sample = model.plan->graph->values()[static_cast<std::size_t>(model.plan->graph->output())].spec.shape};
-  evaluator.predict(*loader, model.store->view(), model.store->device_states(), [&](const BatchSlot& slot, ConstTensorView output) {
+  evaluator->predict(*loader, model.store->view(), model.store->device_states(), [&](const BatchSlot& slot, ConstTensorView output) {
     std::vector<float> mine;
     append(mine, output);
     gather(ranks, model, slot, mine, predictions.values);
@@ -69,6 +70,8 @@ int run(const Arguments& arguments, CommandContext& context) {
     if (ranks.rank() == 0) write_predictions(*out, predictions);
   });
   if (ranks.rank() == 0) context.out << fmt::format("{}: {} samples, outputs {}", *out, model.data.samples(), predictions.sample.text()) << std::endl;
+  evaluator.reset();  // ranks on devices part when nothing that was recorded can speak any more
+  if (model.engine.device_ranks) model.engine.device_ranks->close();
   ranks.close();
   return 0;
 }
