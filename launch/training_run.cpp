@@ -111,6 +111,7 @@ class TrainingRun {
   void describe();
   void test(TrainingLoop::Metrics& metrics);
   void leave_devices();
+  void give_up_devices();
   void record(RunPhase phase, int code = 0, const std::string& message = "");
   CheckpointMeta meta(const TrainingLoop::Metrics& metrics) const;
   VisitState gathered();
@@ -273,6 +274,7 @@ TrainingReport TrainingRun::run() {
     return run_loop();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::stopped) record(RunPhase::failed, static_cast<int>(error.kind()), error.what());
+    give_up_devices();
     throw;
   }
 }
@@ -317,6 +319,14 @@ void TrainingRun::leave_devices() {
   step_.forget_recordings();
   evaluator_.reset();
   engine_.device_ranks->close();
+}
+
+/// A collective that waits for a rank which is gone would keep the device busy, and memory is given back by an idle one alone.
+void TrainingRun::give_up_devices() {
+  if (!engine_.device_ranks) return;
+  step_.forget_recordings();
+  if (evaluator_) evaluator_->forget_recordings();
+  engine_.device_ranks->abort();
 }
 
 }  // namespace

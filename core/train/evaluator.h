@@ -26,6 +26,8 @@ class Evaluator {
   void predict(BatchSource& source, ParameterView weights, std::span<void* const> states, const TakeOutput& take);
 
   Program& program() { return *program_; }
+  /// Before the ranks that recordings speak to take leave of each other.
+  void forget_recordings() { recorder_.clear(); }
 
  private:
   void each_batch(BatchSource& source, ParameterView weights, std::span<void* const> states, const std::function<void(const BatchSlot&)>& after);
