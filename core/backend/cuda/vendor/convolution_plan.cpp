@@ -83,6 +83,7 @@ class Graph : public fe::graph::Graph {
     facts.nondeterministic = has(numeric, fe::NumericalNote_t::NONDETERMINISTIC);
     facts.reduced_precision = has(numeric, fe::NumericalNote_t::REDUCED_PRECISION_REDUCTION);
     facts.transformed = has(numeric, fe::NumericalNote_t::FFT) || has(numeric, fe::NumericalNote_t::WINOGRAD);
+    facts.narrows_inputs = has(numeric, fe::NumericalNote_t::DOWN_CONVERT_INPUTS);
     facts.runtime_compiled = has(behaviour, fe::BehaviorNote_t::RUNTIME_COMPILATION);
     std::int64_t bytes = 0;
     check(plans.execution_plans[0] ? get_workspace_size_plan_at_index(0, bytes) : fe::detail::get_workspace_size(config_, bytes), "workspace");
@@ -178,7 +179,7 @@ class Graph : public fe::graph::Graph {
 
 bool keeps_precision(const EngineFacts& facts, const ConvolutionProblem& problem) {
   const bool true_f32 = problem.dtype == Dtype::f32 && !problem.tf32;
-  return !facts.nondeterministic && !facts.reduced_precision && !facts.transformed && !(true_f32 && facts.tensor_cores);
+  return !facts.nondeterministic && !facts.reduced_precision && !facts.narrows_inputs && !facts.transformed && !(true_f32 && facts.tensor_cores);
 }
 
 }  // namespace

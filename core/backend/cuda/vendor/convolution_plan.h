@@ -58,6 +58,7 @@ struct EngineChoice {
 struct EngineFacts {
   EngineChoice choice;
   bool tensor_cores = false, runtime_compiled = false, nondeterministic = false, reduced_precision = false, transformed = false;
+  bool narrows_inputs = false;  ///< operands are rounded to a smaller type before they are multiplied
   std::size_t workspace_bytes = 0;
 
   /// `engine 22`, `engine 2 compiled`.
