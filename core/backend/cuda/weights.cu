@@ -46,8 +46,10 @@ __global__ void column_sums_kernel(std::int64_t positions, std::int64_t channels
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kChunk;
   const std::int64_t last = first + kChunk < positions ? first + kChunk : positions;
   float sum = 0;
-  if (channel < channels)
+  if (channel < channels) {
+#pragma unroll 8
     for (std::int64_t position = first + threadIdx.y; position < last; position += kRows) sum += widen(values[position * channels + channel]);
+  }
   sums[threadIdx.y][threadIdx.x] = sum;
   __syncthreads();
   if (threadIdx.y != 0 || channel >= channels) return;
@@ -59,6 +61,7 @@ __global__ void column_fold_kernel(std::int64_t chunks, std::int64_t channels, c
   const std::int64_t channel = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (channel >= channels) return;
   double sum = 0;
+#pragma unroll 16
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) sum += static_cast<double>(partial[chunk * channels + channel]);
   sums[channel] = static_cast<float>(sum);
 }
