@@ -11,7 +11,7 @@ namespace lockstep::cuda {
 struct VendorOptions {
   std::string plans;   ///< file of engine choices, read where it is there; none if empty
   bool tune = false;   ///< engines that the file does not name are timed, and the choices are written to it
-  std::size_t workspace_limit = std::size_t{512} << 20;  ///< bytes of one call
+  std::size_t workspace_limit = std::size_t{2} << 30;  ///< bytes of one call: the fast engines of large images want 0.8 MB a row
   std::string properties;  ///< plan for the GPU that this JSON describes (cuDNN's device properties), not the one at hand
   int sm = 0;              ///< its compute capability, 90 for an H200
 };

@@ -55,6 +55,21 @@ TEST(VendorKernelsTest, TheEngineDoesNotDependOnTheRowsOfARank) {
     }
 }
 
+/// The first layer of a ResNet in a batch of 1024: its engines' workspaces grow with the batch.
+TEST(VendorKernelsTest, LargeBatchesOfLargeImagesKeepTheTensorCores) {
+  const test::PlanFor gpu(90);
+  for (const char* pass : {"forward", "backward_weights"})
+    for (const std::int64_t lane : {64, 1024}) {
+      OpSpec spec = conv(pass, Dtype::bf16, 3, 64, 7, false, lane);
+      spec.reads[0].spec.shape = {224, 224, 3};
+      (spec.writes[0].role == Role::output ? spec.writes[0] : spec.reads[1]).spec.shape = {112, 112, 64};
+      spec.attributes.set("stride", std::vector<std::int64_t>{2, 2});
+      spec.max_rows = 1024;
+      const std::string engine = make(spec)->implementation();
+      EXPECT_EQ(engine.find("(no tensor cores)"), std::string::npos) << pass << " " << lane << ": " << engine;
+    }
+}
+
 TEST(VendorKernelsTest, WeightsArePackedAndGradientsUnpackedWhereTheLayoutsDiffer) {
   const test::PlanFor gpu(90);
   const auto bf16 = make(conv("forward", Dtype::bf16, 16, 8, 3, true));
