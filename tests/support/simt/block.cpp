@@ -16,6 +16,7 @@
 
 #include "core/base/error.h"
 #include "tests/support/simt/random.h"
+#include "tests/support/simt/stack_switch.h"
 
 constinit thread_local uint3 threadIdx{0, 0, 0}, blockIdx{0, 0, 0};
 constinit thread_local dim3 blockDim{1, 1, 1}, gridDim{1, 1, 1};
@@ -36,7 +37,11 @@ enum class State : std::uint8_t { fresh, running, ready, at_block, at_warp, left
 /// A stack. It takes threads that have not begun one after another until one of them has to wait; then it is that thread's.
 struct Worker {
   context::fiber fiber;
+  Stack stack;
 };
+
+/// Takes a thread off its stack.
+struct Abandoned {};
 
 struct Thread {
   Worker* worker = nullptr;
@@ -63,6 +68,11 @@ std::string text_of(const std::source_location& at) {
 /// One block at a time of one OS thread.
 class Runner {
  public:
+  Runner() = default;
+  ~Runner() { abandon(); }
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
   void run(dim3 grid, dim3 block, Body body) {
     require(!busy_, "simt: a kernel runs another kernel");
     busy_ = true;
@@ -182,31 +192,54 @@ class Runner {
     }
     workers_.push_back(std::make_unique<Worker>());
     Worker* const worker = workers_.back().get();
-    worker->fiber = context::fiber(std::allocator_arg, context::protected_fixedsize_stack(kStackBytes), [this, worker](context::fiber&& main) {
+    context::protected_fixedsize_stack allocator(kStackBytes);
+    const context::stack_context stack = allocator.allocate();
+    worker->stack = {static_cast<const std::byte*>(stack.sp) - stack.size, stack.size};
+    const context::preallocated place(stack.sp, stack.size, stack);
+    worker->fiber = context::fiber(std::allocator_arg, place, allocator, [this, worker](context::fiber&& main) {
       main_ = std::move(main);
+      after_switch(nullptr, &main_stack_);
       _mm_setcsr(kRounding);
-      for (;;) {
+      while (!ending_) {
         try {
           work(worker);
-        } catch (const context::detail::forced_unwind&) {
-          throw;
+        } catch (const Abandoned&) {
+          break;
         } catch (...) {
           error_ = std::current_exception();
         }
         idle_.push_back(worker);
-        main_ = std::move(main_).resume();
+        switch_to_main();
       }
+      before_switch(nullptr, main_stack_);
       return std::move(main_);
     });
     return worker;
   }
 
   void resume(Worker* worker) {
-    worker->fiber = std::move(worker->fiber).resume();
+    switch_to(*worker);
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
-  void suspend() { main_ = std::move(main_).resume(); }
+  void switch_to(Worker& worker) {
+    void* kept = nullptr;
+    before_switch(&kept, worker.stack);
+    worker.fiber = std::move(worker.fiber).resume();
+    after_switch(kept, nullptr);
+  }
+
+  void switch_to_main() {
+    void* kept = nullptr;
+    before_switch(&kept, main_stack_);
+    main_ = std::move(main_).resume();
+    after_switch(kept, &main_stack_);
+  }
+
+  void suspend() {
+    switch_to_main();
+    if (ending_) throw Abandoned{};
+  }
 
   /// Runs threads that have not begun, until one that waited may go on.
   void work(Worker* worker) {
@@ -287,15 +320,18 @@ class Runner {
          block_text(), text, left_, threads_, seed());
   }
 
-  /// Drops the stacks that threads are still on.
+  /// Ends the stacks, also those that threads are still on.
   void abandon() {
+    ending_ = true;
+    for (const auto& worker : workers_)
+      if (worker->fiber) switch_to(*worker);
+    ending_ = busy_ = false;
     idle_.clear();
     workers_.clear();
     error_ = nullptr;
-    busy_ = false;
   }
 
-  bool busy_ = false;
+  bool busy_ = false, ending_ = false;
   Body body_;
   int threads_ = 0, started_ = 0, left_ = 0, waiting_ = 0, current_ = 0;
   Order order_{0};
@@ -306,6 +342,7 @@ class Runner {
   BlockVote vote_, result_;
   std::source_location block_at_;
   context::fiber main_;
+  Stack main_stack_;
   std::exception_ptr error_;
   std::vector<Worker*> idle_;
   std::vector<std::unique_ptr<Worker>> workers_;

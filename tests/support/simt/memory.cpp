@@ -42,13 +42,16 @@ Arena& arena() {
   return *one;
 }
 
+struct sigaction before_us {};
+
+/// Says what happened; the fault then happens again under the handler that was there before.
 void on_fault(int signal, siginfo_t* info, void*) {
   const auto* at = static_cast<std::byte*>(info->si_addr);
   if (at >= arena().base && at < arena().base + arena().end) {
     constexpr char text[] = "simt: host code touched device memory\n";
     [[maybe_unused]] const auto written = write(2, text, sizeof text - 1);
   }
-  std::signal(signal, SIG_DFL);
+  sigaction(signal, &before_us, nullptr);
 }
 
 void protect(Arena& a, bool closed) {
@@ -65,13 +68,10 @@ void reserve(Arena& a) {
   require(base != MAP_FAILED, "simt: no address range for device memory");
   a.base = static_cast<std::byte*>(base);
   a.closed = true;
-  struct sigaction old {};
-  if (sigaction(SIGSEGV, nullptr, &old) == 0 && old.sa_handler == SIG_DFL && !(old.sa_flags & SA_SIGINFO)) {
-    struct sigaction action {};
-    action.sa_sigaction = on_fault;
-    action.sa_flags = SA_SIGINFO;
-    sigaction(SIGSEGV, &action, nullptr);
-  }
+  struct sigaction action {};
+  action.sa_sigaction = on_fault;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGSEGV, &action, &before_us);
 }
 
 std::size_t span_of(std::size_t bytes) { return whole_pages(bytes) + 2 * kGuard; }
