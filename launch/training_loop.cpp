@@ -28,9 +28,11 @@ Outcome TrainingLoop::run() {
     const StepBlock block = step_block(at);
     parts_.step.start(block, carried);
     const double waited = input_seconds;
-    // While the device works on this batch the next one travels.
+    // While the device works on this batch the next one travels, and the ranks hear who was asked to stop.
     const auto next = after(at);
     input_seconds = next && state.step + 1 < last ? bring(*next) : 0.0;
+    const bool out_of_time = settings_.max_seconds > 0 && seconds_between(begin, Clock::now()) > settings_.max_seconds;
+    const bool interrupted = agree(parts_.stop_requested() || out_of_time);
     const StepResult result = parts_.step.finish();
     move_loss_scale(result);
     advance(at, result);
@@ -45,8 +47,6 @@ Outcome TrainingLoop::run() {
     LoopRequest request;
     for (Callback* callback : state.callbacks) callback->on_step_end(info, request);
     if (epoch_ends) finish_epoch(request);
-    const bool out_of_time = settings_.max_seconds > 0 && seconds_between(begin, Clock::now()) > settings_.max_seconds;
-    const bool interrupted = agree(parts_.stop_requested() || out_of_time);
     if (request.restore_best) parts_.restore_best();
     if (request.save || request.stop || interrupted || state.step == last || save_is_due(epoch_ends)) parts_.save(fresh_);
     if (request.stop) return Outcome::finished;

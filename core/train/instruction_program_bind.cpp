@@ -52,7 +52,8 @@ void InstructionProgram::bind_instructions() {
     if (instruction.kind != PhaseKind::reduce) {
       OpSpec spec = op_spec(*plan_, program_, instruction);
       spec.max_rows = capacity_rows_;
-      if (mode_ == RunMode::fast) spec.lane_rows = spec.max_rows;
+      // In `fast` mode a per-lane result is of all rows of a call. Rows kernels go by the size of a lane in both modes.
+      if (mode_ == RunMode::fast && instruction.kind != PhaseKind::rows) spec.lane_rows = spec.max_rows;
       bound.kernel = backend_.make(spec);
       if (instruction.kind == PhaseKind::rows && mode_ == RunMode::exact) probe_rows(bound, spec);
     }

@@ -38,6 +38,9 @@ void require_sound_environment() {
   const char* blocking = std::getenv("CUDA_LAUNCH_BLOCKING");
   if (blocking && *blocking && std::string_view(blocking) != "0")
     fail(ErrorKind::usage, "nccl: collectives hang with CUDA_LAUNCH_BLOCKING={}: unset it, or set run.collectives = \"staged\"", blocking);
+  const char* mixing = std::getenv("NCCL_GRAPH_MIXING_SUPPORT");
+  if (mixing && std::string_view(mixing) == "0")
+    fail(ErrorKind::usage, "nccl: recorded steps and others take turns, which NCCL_GRAPH_MIXING_SUPPORT=0 forbids: unset it");
 }
 
 }  // namespace lockstep

@@ -171,7 +171,13 @@ void CudaDevice::wait_for(cudaEvent_t event) {
     if (status == cudaSuccess) return;
     if (status != cudaErrorNotReady) check(status, "work on the device");
     ask_watch();
-    if (std::chrono::steady_clock::now() - begin > kAskWithoutPause)
+    const auto waited = std::chrono::steady_clock::now() - begin;
+    if (waited > longest_wait_) {
+      abandoned_ = true;
+      fail(ErrorKind::io, "cuda: work on the device is not done after {} s: a rank that its collectives wait for may be lost",
+           std::chrono::duration_cast<std::chrono::seconds>(waited).count());
+    }
+    if (waited > kAskWithoutPause)
       std::this_thread::sleep_for(kPause);
     else
       std::this_thread::yield();

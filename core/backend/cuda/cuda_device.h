@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -42,6 +43,9 @@ class CudaDevice final : public Device {
   std::unique_ptr<Recording> record(const std::function<void()>& work) override;
   void watch(std::function<void()> check) override { watch_ = std::move(check); }
 
+  /// A wait that takes longer ends in an `io` error: a peer on the same host may be lost without anybody saying so.
+  void longest_wait(std::chrono::milliseconds limit) { longest_wait_ = limit; }
+
   int index() const { return index_; }
   const std::string& name() const { return name_; }
   /// Polls until the event is done.
@@ -66,6 +70,7 @@ class CudaDevice final : public Device {
   std::function<void()> watch_;
   CudaRecording* recording_ = nullptr;
   bool in_host_call_ = false;
+  std::chrono::milliseconds longest_wait_ = std::chrono::minutes(10);
   bool abandoned_ = false;  ///< a watch has ended a wait
 };
 

@@ -241,6 +241,13 @@ TEST_F(NcclTest, BlockingLaunchesAreRefused) {
             "nccl: collectives hang with CUDA_LAUNCH_BLOCKING=1: unset it, or set run.collectives = \"staged\"");
 }
 
+TEST_F(NcclTest, GraphsWithoutMixingAreRefused) {
+  const Variable mixing("NCCL_GRAPH_MIXING_SUPPORT", "0");
+  EXPECT_EQ(error_of(
+                2, [](Communicator& world) { open(world); }, ErrorKind::usage),
+            "nccl: recorded steps and others take turns, which NCCL_GRAPH_MIXING_SUPPORT=0 forbids: unset it");
+}
+
 TEST(NcclLibraryTest, TheRealOneHasAllFunctions) {
   std::optional<NcclLibrary> nccl;
   try {

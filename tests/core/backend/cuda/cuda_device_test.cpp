@@ -141,6 +141,13 @@ TEST_F(CudaDeviceTest, AWaitThatTheWatchEndsLeavesTheDeviceAlone) {
   EXPECT_EQ(cudaFree(at), cudaSuccess);
 }
 
+TEST_F(CudaDeviceTest, AWaitHasAnEnd) {
+  for (int i = 0; i < 1000; ++i) check(simt::enqueue(native(main), [] {}), "enqueue");
+  device->longest_wait(std::chrono::milliseconds(0));
+  expect_error(ErrorKind::io, "cuda: work on the device is not done after 0 s: a rank that its collectives wait for may be lost",
+               [&] { device->wait(main); });
+}
+
 TEST_F(CudaDeviceTest, AFailureOfQueuedWorkIsAnErrorOfTheWait) {
   check(simt::enqueue(native(main), [] { throw std::runtime_error("bad thread"); }), "enqueue");
   expect_error(ErrorKind::io, "cuda: work on the device: unspecified launch failure: bad thread", [&] { device->wait(main); });
