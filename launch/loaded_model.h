@@ -30,6 +30,7 @@ struct LoadedModel {
 enum class ModelUse { with_targets, inputs_alone };
 
 /// `data_source` is "file.h5:/group". The scaling is that of the training set, as the checkpoint carries it.
+/// Collective: an error of one rank is an error of all.
 LoadedModel load_model(const std::string& checkpoint, const std::string& data_source, ModelUse use, Communicator& ranks);
 
 }  // namespace lockstep

@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "distributed/agree.h"
 #include "distributed/world.h"
 #include "launch/command.h"
 #include "launch/loaded_model.h"
@@ -27,8 +26,7 @@ int run(const Arguments& arguments, CommandContext& context) {
   if (!data) fail(ErrorKind::usage, "evaluate: expected --data FILE");
   context.world = open_world();
   Communicator& ranks = *context.world;
-  LoadedModel model;
-  agree_on(ranks, [&] { model = load_model(checkpoint, *data, ModelUse::with_targets, ranks); });
+  LoadedModel model = load_model(checkpoint, *data, ModelUse::with_targets, ranks);
   auto evaluator = std::make_unique<Evaluator>(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
   const auto loader = evaluation_loader(model.data, *model.plan, model.engine);
   const auto metrics = evaluator->run(*loader, model.store->view(), model.store->device_states());

@@ -56,8 +56,7 @@ int run(const Arguments& arguments, CommandContext& context) {
   if (!data || !out) fail(ErrorKind::usage, "predict: expected --data FILE and --out FILE");
   context.world = open_world();
   Communicator& ranks = *context.world;
-  LoadedModel model;
-  agree_on(ranks, [&] { model = load_model(checkpoint, *data, ModelUse::inputs_alone, ranks); });
+  LoadedModel model = load_model(checkpoint, *data, ModelUse::inputs_alone, ranks);
   auto evaluator = std::make_unique<Evaluator>(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
   const auto loader = evaluation_loader(model.data, *model.plan, model.engine);
   Predictions predictions{.sample = model.plan->graph->values()[static_cast<std::size_t>(model.plan->graph->output())].spec.shape};
