@@ -148,7 +148,7 @@ TEST_F(NcclTest, TheLogGetsVersionAndSettings) {
 
 TEST_F(NcclTest, ARankThatCannotStartIsNamedOnAll) {
   set_fault(1, kFakeStartFails);
-  const std::string error = error_of(3, [](Communicator& world) { open(world, 0.05); });
+  const std::string error = error_of(3, [](Communicator& world) { open(world, 0.5); });
   EXPECT_NE(error.find("rank 1: ncclCommInitRankConfig: fake error: socket closed; rank 2: nccl: "), std::string::npos) << error;
   EXPECT_NE(error.find("NCCL_SOCKET_IFNAME"), std::string::npos) << error;
   EXPECT_NE(error.find("run.collectives = \"staged\""), std::string::npos) << error;
@@ -156,8 +156,8 @@ TEST_F(NcclTest, ARankThatCannotStartIsNamedOnAll) {
 
 TEST_F(NcclTest, AStartThatTakesTooLongEnds) {
   set_fault(-1, kFakeNeverStarts);
-  const std::string error = error_of(2, [](Communicator& world) { open(world, 0.05); });
-  EXPECT_NE(error.find("rank 1: nccl: rank 1: ncclCommInitRankConfig: not done after 0.05 s; /dev/shm has "), std::string::npos) << error;
+  const std::string error = error_of(2, [](Communicator& world) { open(world, 0.5); });
+  EXPECT_NE(error.find("rank 1: nccl: rank 1: ncclCommInitRankConfig: not done after 0.5 s; /dev/shm has "), std::string::npos) << error;
   EXPECT_EQ(FAKE(fake_nccl_counts)().aborts, 2);
 }
 
@@ -181,13 +181,13 @@ TEST_F(NcclTest, ALostPeerEndsAWaitAndTheNextCall) {
 TEST_F(NcclTest, ACallThatIsNeverQueuedEnds) {
   EXPECT_NE(error_of(2,
                      [](Communicator& world) {
-                       const auto nccl = open(world, 0.05);
+                       const auto nccl = open(world, 0.5);
                        world.barrier();
                        set_fault(-1, kFakeCallsHang);
                        float value = 1;
                        nccl->all_reduce_sum(&value, 1, {});
                      })
-                .find(": all_reduce_sum: not done after 0.05 s"),
+                .find(": all_reduce_sum: not done after 0.5 s"),
             std::string::npos);
 }
 
