@@ -51,8 +51,7 @@ std::unique_ptr<Kernel> decide_kernel(const TrainingStep::Parts& parts) {
   spec.writes.assign(3, {Role::statistic, kDoubles});
   spec.attributes = {{"scope", std::string(name_of(parts.clipping))},
                      {"bound", parts.clipping ? parts.clipping->bound() : 0.0},
-                     {"losses", static_cast<std::int64_t>(parts.plan->loss_statistics.size())},
-                     {"parameters", static_cast<std::int64_t>(parts.plan->parameters.size())}};
+                     {"losses", static_cast<std::int64_t>(parts.plan->loss_statistics.size())}};
   return parts.backend.make(spec);
 }
 
