@@ -49,7 +49,8 @@ class Device {
   virtual void zero(void* at, std::size_t bytes, StreamView stream) = 0;
   /// What is queued on `after` from now on runs after all that is on `before` now.
   virtual void order(StreamView before, StreamView after) = 0;
-  /// Returns when all queued work of the stream is done. Calls the watch meanwhile.
+  /// Returns when all queued work of the stream is done. Calls the watch meanwhile. `io` error where it takes longer than a
+  /// device's own limit: then a peer that collectives wait for may be lost.
   virtual void wait(StreamView stream) = 0;
   /// Runs `work` on this thread between what is queued on the main queue before and after: at once after a wait, or, in
   /// a recording, at its place of every replay. What it refers to must live as long as the recording. Work on other
