@@ -9,15 +9,15 @@
 
 namespace lockstep {
 
-std::string describe_profile(Program& program, std::int64_t steps) {
-  std::vector<std::pair<std::string, double>> times(program.times().begin(), program.times().end());
-  std::sort(times.begin(), times.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+std::string describe_profile(const Profile& profile) {
+  const std::vector<ProfileEntry> entries = profile.entries();
   double total = 0;
-  for (const auto& [name, seconds] : times) total += seconds;
-  TextTable table({"operation", "seconds", "share", "ms a step"});
-  for (const auto& [name, seconds] : times)
-    table.add({name, fmt::format("{:.3f}", seconds), fmt::format("{:.1f}%", total > 0 ? 100 * seconds / total : 0.0),
-               fmt::format("{:.3f}", 1e3 * seconds / static_cast<double>(std::max<std::int64_t>(steps, 1)))});
+  for (const ProfileEntry& entry : entries) total += entry.seconds;
+  const auto steps = static_cast<double>(std::max<std::int64_t>(profile.steps(), 1));
+  TextTable table({"operation", "kernel", "calls", "ms a step", "share"});
+  for (const ProfileEntry& entry : entries)
+    table.add({entry.op, entry.kernel, std::to_string(entry.calls), fmt::format("{:.3f}", 1e3 * entry.seconds / steps),
+               fmt::format("{:.1f}%", total > 0 ? 100 * entry.seconds / total : 0.0)});
   return table.text();
 }
 

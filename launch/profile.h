@@ -1,14 +1,12 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 
-#include "core/train/program.h"
+#include "core/train/profile.h"
 
 namespace lockstep {
 
-/// Where a program's time went, summed over the threads of this rank: a table of operations with seconds, share and
-/// milliseconds a step.
-std::string describe_profile(Program& program, std::int64_t steps);
+/// Where the time of this rank's steps went: a table of operations and kernels.
+std::string describe_profile(const Profile& profile);
 
 }  // namespace lockstep

@@ -128,6 +128,7 @@ class TrainingRun {
   LossScaling scaling_;
   Recipe recipe_;
   ParameterStore store_;
+  Profile profile_;
   TrainingStep step_;
   std::unique_ptr<Loader> training_, validation_;
   std::unique_ptr<Evaluator> evaluator_;
@@ -159,6 +160,7 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
       recipe_(make_recipe(config_.train)),
       store_((compare_facts(ranks, start_up_facts(config_, data_, *plan_, *engine_.backend)), plan_), static_cast<std::uint64_t>(config_.run.seed),
              recipe_.optimizer->slots(), engine_.backend->device()),
+      profile_(engine_.backend->device()),
       step_({.plan = plan_, .backend = *engine_.backend, .mode = engine_.mode, .share = engine_.share, .statistics = *engine_.statistics,
              .gradients = *engine_.gradients, .optimizer = *recipe_.optimizer, .clipping = recipe_.clipping.get(), .store = store_,
              .overflow = scaling_.dynamic() ? TrainingStep::Overflow::is_skipped : TrainingStep::Overflow::fails}),
@@ -182,7 +184,9 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
       return result;
     });
   }
-  step_.profile(request.profile);
+  if (!request.profile) return;
+  step_.profile(&profile_);
+  step_.record(false);  // so that a profiler's ranges hold the kernels
 }
 
 /// Rank 0 alone touches the directory; what it finds all ranks hear.
@@ -296,7 +300,6 @@ TrainingReport TrainingRun::run_loop() {
   state_.callbacks = callbacks_.list();
   if (is_root()) write_resolved_run(paths_, config_);
   describe();
-  const std::int64_t first_step = state_.step;
   record(RunPhase::running);
   TrainingReport report{.outcome = loop_.run()};
   agree_on(ranks_, [&] {
@@ -306,7 +309,7 @@ TrainingReport TrainingRun::run_loop() {
   report.digest = state_digest(gathered());
   report.metrics = loop_.metrics();
   if (report.outcome == Outcome::finished) test(report.metrics);
-  if (request_.profile) report.profile = describe_profile(step_.program(), state_.step - first_step);
+  if (request_.profile) report.profile = describe_profile(profile_);
   record(report.outcome == Outcome::finished ? RunPhase::done : RunPhase::stopped);
   callbacks_.end(report.outcome == Outcome::finished ? "done" : "stopped");
   leave_devices();

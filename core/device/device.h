@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "core/tensor/stream.h"
@@ -25,6 +26,16 @@ class Recording {
   virtual ~Recording() = default;
   /// Queues all of it on the main queue.
   virtual void replay() = 0;
+};
+
+/// A place in a queue, whose time is known once the device has come there.
+class Marker {
+ public:
+  virtual ~Marker() = default;
+  /// In a recording too: then every replay sets it anew.
+  virtual void set(StreamView stream) = 0;
+  /// Both must have been set, and waited for.
+  virtual double seconds_since(const Marker& earlier) const = 0;
 };
 
 /// Memory and ordered work of one device. Where `is_host()` is false, its addresses mean nothing to host code, and
@@ -60,6 +71,12 @@ class Device {
   /// Runs `work`, which queues on this device, without executing it, and returns what it queued. Null where the device
   /// cannot record: `work` has then not been called. All queues must have been joined to the main one at its end.
   virtual std::unique_ptr<Recording> record(const std::function<void()>& work) = 0;
+
+  /// The device outlives it.
+  virtual std::unique_ptr<Marker> make_marker() = 0;
+  /// What is queued between the two bears a name in the profiler of the device's maker; ranges lie within each other.
+  virtual void open_range(const std::string& name) { static_cast<void>(name); }
+  virtual void close_range() {}
 
   /// Called again and again while this thread waits for the device; it throws to end the wait (a lost peer).
   virtual void watch(std::function<void()> check) = 0;

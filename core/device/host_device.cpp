@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
@@ -6,6 +7,18 @@
 
 namespace lockstep {
 namespace {
+
+class HostMarker final : public Marker {
+ public:
+  void set(StreamView) override { at_ = Clock::now(); }
+  double seconds_since(const Marker& earlier) const override {
+    return std::chrono::duration<double>(at_ - static_cast<const HostMarker&>(earlier).at_).count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point at_;
+};
 
 class HostDevice final : public Device {
  public:
@@ -25,6 +38,7 @@ class HostDevice final : public Device {
   void wait(StreamView) override {}
   void call_host(std::function<void()> work) override { work(); }
   std::unique_ptr<Recording> record(const std::function<void()>&) override { return nullptr; }
+  std::unique_ptr<Marker> make_marker() override { return std::make_unique<HostMarker>(); }
   void watch(std::function<void()>) override {}
 };
 

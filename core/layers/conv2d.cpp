@@ -54,10 +54,11 @@ class Conv2d : public Layer {
       reads.push_back({Role::parameter, 1});
       gradients.push_back({Role::parameter_gradient, 1});
     }
-    spec.forward = spec.evaluate = {rows_phase("conv2d.forward", reads, {{Role::output}}, attributes)};
+    const std::int64_t operations = 2 * spec.outputs[0].elements() * (in / groups_) * taps;
+    spec.forward = spec.evaluate = {counted(operations, rows_phase("conv2d.forward", reads, {{Role::output}}, attributes))};
     spec.backward = {
-        lane_phase("conv2d.backward_weights", {{Role::input}, {Role::output_gradient}}, gradients, attributes),
-        rows_phase("conv2d.backward_data", {{Role::output_gradient}, {Role::parameter}}, {{Role::input_gradient}}, attributes)};
+        counted(operations, lane_phase("conv2d.backward_weights", {{Role::input}, {Role::output_gradient}}, gradients, attributes)),
+        counted(operations, rows_phase("conv2d.backward_data", {{Role::output_gradient}, {Role::parameter}}, {{Role::input_gradient}}, attributes))};
     return spec;
   }
 

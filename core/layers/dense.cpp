@@ -30,9 +30,10 @@ class Dense : public Layer {
       reads.push_back({Role::parameter, 1});
       gradients.push_back({Role::parameter_gradient, 1});
     }
-    spec.forward = spec.evaluate = {rows_phase("dense.forward", reads, {{Role::output}})};
-    spec.backward = {lane_phase("dense.backward_weights", {{Role::input}, {Role::output_gradient}}, gradients),
-                     rows_phase("dense.backward_data", {{Role::output_gradient}, {Role::parameter}}, {{Role::input_gradient}})};
+    const std::int64_t operations = 2 * units_ * in;
+    spec.forward = spec.evaluate = {counted(operations, rows_phase("dense.forward", reads, {{Role::output}}))};
+    spec.backward = {counted(operations, lane_phase("dense.backward_weights", {{Role::input}, {Role::output_gradient}}, gradients)),
+                     counted(operations, rows_phase("dense.backward_data", {{Role::output_gradient}, {Role::parameter}}, {{Role::input_gradient}}))};
     return spec;
   }
 

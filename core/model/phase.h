@@ -48,6 +48,8 @@ struct Phase {
   std::vector<Operand> reads;
   std::vector<Operand> writes;  ///< for reduce: the statistics, in `writes` alone
   Attributes attributes;
+  /// Floating-point operations a sample, for those whose time may go by them: products. 0 where memory alone counts.
+  std::int64_t operations = 0;
   ReduceKind reduce = ReduceKind::add;
   /// reduce: lanes of one group of statistics; 0 takes the whole batch. All lanes of a group share the result.
   int group_lanes = 0;
@@ -58,6 +60,11 @@ inline Phase rows_phase(std::string op, std::vector<Operand> reads, std::vector<
 }
 inline Phase lane_phase(std::string op, std::vector<Operand> reads, std::vector<Operand> writes, Attributes attributes = {}) {
   return {.kind = PhaseKind::per_lane, .op = std::move(op), .reads = std::move(reads), .writes = std::move(writes), .attributes = std::move(attributes)};
+}
+/// The phase with its operations stated.
+inline Phase counted(std::int64_t operations, Phase phase) {
+  phase.operations = operations;
+  return phase;
 }
 inline Phase once_phase(std::string op, std::vector<Operand> reads, std::vector<Operand> writes, Attributes attributes = {}) {
   return {.kind = PhaseKind::once, .op = std::move(op), .reads = std::move(reads), .writes = std::move(writes), .attributes = std::move(attributes)};

@@ -80,6 +80,7 @@ struct Instruction {
   int node = -1;
   std::vector<PlanOperand> reads, writes;
   Attributes attributes;
+  std::int64_t operations = 0;  ///< floating-point operations a sample (Phase::operations)
   ReduceKind reduce = ReduceKind::add;
   int group_lanes = 0;
 };

@@ -160,7 +160,7 @@ void ProgramBuilder::write_input_gradient(int n, const Operand& operand, Instruc
 }
 
 void ProgramBuilder::emit(int n, const Phase& phase) {
-  Instruction instruction{.kind = phase.kind, .op = phase.op, .node = n, .attributes = phase.attributes, .reduce = phase.reduce, .group_lanes = phase.group_lanes};
+  Instruction instruction{.kind = phase.kind, .op = phase.op, .node = n, .attributes = phase.attributes, .operations = phase.operations, .reduce = phase.reduce, .group_lanes = phase.group_lanes};
   std::vector<Instruction> after;
   for (const Operand& operand : phase.reads) instruction.reads.push_back(translate(n, operand));
   for (const Operand& operand : phase.writes) {

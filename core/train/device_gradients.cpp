@@ -150,6 +150,23 @@ void DeviceGradients::fold(std::size_t parameter, float* arena) {
   }
 }
 
+bool DeviceGradients::ends(int instruction) const {
+  const auto& writes = program_.instructions[static_cast<std::size_t>(instruction)].writes;
+  return std::ranges::any_of(writes, [](const PlanOperand& write) { return write.role == PlanRole::gradient; });
+}
+
+double DeviceGradients::fold_bytes() const {
+  double elements = 0;
+  for (const Path& path : paths_) {
+    if (path.direct || path.last_instruction < 0) continue;
+    const auto units = static_cast<double>(units_.size()), nodes = static_cast<double>(nodes_.size());
+    elements += units * static_cast<double>(path.slot) + nodes * static_cast<double>(path.plain);
+    // The sum in the kernel's layout is written and read once more.
+    if (path.unpacker) elements += 2 * nodes * static_cast<double>(path.slot);
+  }
+  return elements * sizeof(float);
+}
+
 void DeviceGradients::written(int instruction, float* arena) {
   const Instruction& done = program_.instructions[static_cast<std::size_t>(instruction)];
   for (std::size_t w = 0; w < done.writes.size(); ++w) {

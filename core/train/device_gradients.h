@@ -22,6 +22,10 @@ class DeviceGradients {
   std::int64_t stride_bytes(int instruction, std::size_t write) const;
   /// What of a unit's slot a kernel may write.
   std::size_t slot_bytes(int instruction, std::size_t write) const;
+  /// Whether an instruction gives gradients: then `written` follows its kernels.
+  bool ends(int instruction) const;
+  /// What all folds of a step read and write.
+  double fold_bytes() const;
   /// The kernels of an instruction are queued, on or joined to the main queue: folds, and starts every bucket that is complete.
   void written(int instruction, float* arena);
   /// Joins the reductions to the main queue.

@@ -109,4 +109,12 @@ void DeviceInput::prepare() {
   }
 }
 
+double DeviceInput::prepared_bytes() const {
+  const Set& set = sets_[static_cast<std::size_t>(current_)];
+  double bytes = 0;
+  for (std::size_t f = 0; f < specs_.size(); ++f)
+    if (set.fields[f].is_stored) bytes += static_cast<double>(set.rows) * static_cast<double>(specs_[f].elements() + static_cast<std::int64_t>(specs_[f].bytes()));
+  return bytes;
+}
+
 }  // namespace lockstep

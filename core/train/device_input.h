@@ -24,6 +24,9 @@ class DeviceInput {
   /// Queues what the current set still needs to be ready: the first work of a batch on the main queue.
   void prepare();
 
+  /// What `prepare` reads and writes for the current set.
+  double prepared_bytes() const;
+
   int current() const { return current_; }
   /// Which fields of the current set arrive stored and moved: what `prepare` queues depends on it.
   std::int64_t kind() const;

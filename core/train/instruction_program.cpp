@@ -1,7 +1,6 @@
 #include "core/train/instruction_program.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 namespace lockstep {
@@ -26,35 +25,49 @@ std::vector<std::int64_t> InstructionProgram::signature(const ProgramMemory& mem
   return result;
 }
 
-void InstructionProgram::timed(const std::string& what, const std::function<void()>& work) {
-  if (!profiling_) return work();
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  device_.wait(device_.stream(Queue::kMain));
-  times_[what] += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+void InstructionProgram::profile(Profile* profile) {
+  profile_ = profile;
+  if (!profile) return;
+  entries_ = {};
+  for (const Bound& bound : instructions_) {
+    const Instruction& instruction = *bound.instruction;
+    entries_.instructions.push_back(bound.kernel ? profile->add(instruction.op, bound.kernel->implementation() + bound.repeats,
+                                                                work_of(*plan_, program_, instruction, capacity_rows_, static_cast<std::int64_t>(units_.size())))
+                                                 : profile->add("reduce statistics", ""));
+  }
+  double packed = 0;
+  for (const Packed& item : packed_)
+    packed += static_cast<double>(item.memory.bytes()) + 4.0 * static_cast<double>(plan_->parameters[static_cast<std::size_t>(item.parameter)].spec.shape.elements());
+  entries_.prepare = profile->add("prepare input", "");
+  entries_.pack = profile->add("pack weights", "", {.bytes = packed});
+  if (!gradients_) return;
+  entries_.fold = profile->add("fold gradients", "", {.bytes = gradients_->fold_bytes()});
+  entries_.wait = profile->add("wait for reduced gradients", "");
 }
 
 void InstructionProgram::queue(const ProgramMemory& memory) {
   memory_ = &memory;
   device_.zero(fault_.data(), fault_.bytes(), device_.stream(Queue::kMain));
-  timed("prepare input", [&] { input_.prepare(); });
-  if (training_) timed("pack weights", [&] { pack(memory.weights); });
+  if (profile_) profile_->mark(Profile::kNobody);
+  piece(entries_.prepare, [&] { input_.prepare(); });
+  if (profile_) profile_->set_work(entries_.prepare, {.bytes = input_.prepared_bytes()});
+  if (training_) piece(entries_.pack, [&] { pack(memory.weights); });
   for (const Segment& segment : program_.segments) {
     if (segment.kind == PhaseKind::reduce) {
-      timed("reduce statistics", [&] { run_reduce(segment); });
+      piece(profile_ ? entries_.instructions[static_cast<std::size_t>(segment.first)] : 0, [&] { run_reduce(segment); });
       continue;
     }
     for (int i = segment.first; i < segment.last; ++i) {
       Bound& bound = instructions_[static_cast<std::size_t>(i)];
-      timed(bound.instruction->op, [&] {
+      piece(profile_ ? entries_.instructions[static_cast<std::size_t>(i)] : 0, [&] {
         if (bound.instruction->kind == PhaseKind::rows) run_rows(bound);
         if (bound.instruction->kind == PhaseKind::per_lane) run_lanes(bound);
         if (bound.instruction->kind == PhaseKind::once) run_once(bound);
       });
-      if (gradients_) timed("fold and reduce gradients", [&] { gradients_->written(i, memory.gradients); });
+      if (gradients_ && gradients_->ends(i)) piece(entries_.fold, [&] { gradients_->written(i, memory.gradients); });
     }
   }
-  if (gradients_) timed("fold and reduce gradients", [&] { gradients_->finish(); });
+  if (gradients_) piece(entries_.wait, [&] { gradients_->finish(); });
   memory_ = nullptr;
 }
 

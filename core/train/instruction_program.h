@@ -31,8 +31,7 @@ class InstructionProgram final : public Program {
   ConstTensorView output() override;
   std::size_t activation_bytes() const override { return arena_.bytes() + scratch_.bytes() + workspace_.bytes(); }
   std::vector<std::string> implementations() const override;
-  void profile(bool on) override { profiling_ = on; }
-  const TimeByOp& times() override { return times_; }
+  void profile(Profile* profile) override;
 
  private:
   struct Bound {
@@ -74,7 +73,10 @@ class InstructionProgram final : public Program {
   double* result_of(int statistic) const { return results_.as<double>() + offsets_[static_cast<std::size_t>(statistic)].result; }
   std::int64_t rows_before(int lane) const { return std::min<std::int64_t>(lane * plan_->lane_rows(), input_.position().samples); }
   std::int64_t rows_of(LaneSpan lanes) const { return rows_before(lanes.last) - rows_before(lanes.first); }
-  void timed(const std::string& what, const std::function<void()>& work);
+  template <class Body>
+  void piece(int entry, const Body& work) {
+    profile_ ? profile_->piece(entry, work) : work();
+  }
 
   std::shared_ptr<const Plan> plan_;  // shared with the store and other programs of the plan
   const PlanProgram& program_;
@@ -107,8 +109,11 @@ class InstructionProgram final : public Program {
   // Of the run in progress.
   const ProgramMemory* memory_ = nullptr;
 
-  bool profiling_ = false;
-  TimeByOp times_;
+  Profile* profile_ = nullptr;
+  struct Entries {
+    std::vector<int> instructions;
+    int prepare = 0, pack = 0, fold = 0, wait = 0;
+  } entries_;
 };
 
 }  // namespace lockstep

@@ -25,7 +25,9 @@ void LaneProgram::queue(const ProgramMemory& memory) {
   states = memory.states;
   carried = memory.carried;
   gradients = memory.gradients;
+  const auto start = Clock::now();
   pack(weights);
+  if (profiling) profiling->count(pack_entry, seconds_since(start));
   for (GradientPath& path : paths)
     if (path.fold) path.fold->begin();
   for (std::size_t s = 0; s < program.segments.size(); ++s) {
@@ -36,6 +38,28 @@ void LaneProgram::queue(const ProgramMemory& memory) {
     if (synchronizer) finish_gradients(static_cast<int>(s));
   }
   if (synchronizer) synchronizer->finish({});
+  if (profiling) count_workers();
+}
+
+void LaneProgram::profile(Profile* to) {
+  profiling = to;
+  if (!to) return;
+  worker_seconds.assign(static_cast<std::size_t>(backend.workers()), std::vector<double>(instructions.size(), 0.0));
+  entries.clear();
+  for (const BoundInstruction& bound : instructions)
+    entries.push_back(bound.kernel ? to->add(bound.instruction->op, bound.kernel->implementation(), work_of(*plan, program, *bound.instruction, capacity_rows, share.lanes.count()))
+                                   : to->add("reduce statistics", ""));
+  pack_entry = to->add("pack weights", "");
+  fold_entry = to->add("fold and reduce gradients", "");
+}
+
+/// Threads work side by side: the mean of their times is what a step waits for.
+void LaneProgram::count_workers() {
+  for (std::vector<double>& seconds : worker_seconds)
+    for (std::size_t i = 0; i < seconds.size(); ++i) {
+      profiling->count(entries[i], seconds[i] / static_cast<double>(worker_seconds.size()));
+      seconds[i] = 0;
+    }
 }
 
 void LaneProgram::pack(ParameterView view) {
@@ -65,7 +89,7 @@ void LaneProgram::run_tile(const Segment& segment, int worker, int tile) {
     } else if (profiling) {
       const auto start = Clock::now();
       run_call(bound, worker, tile);
-      count_time(worker, bound.instruction->op, seconds_since(start));
+      worker_seconds[static_cast<std::size_t>(worker)][static_cast<std::size_t>(i)] += seconds_since(start);
     } else {
       run_call(bound, worker, tile);
     }
@@ -126,7 +150,11 @@ void* LaneProgram::address(const PlanOperand& operand, int worker, int tile, boo
 }
 
 void LaneProgram::run_once(const Segment& segment) {
-  for (int i = segment.first; i < segment.last; ++i) run_call(instructions[static_cast<std::size_t>(i)], 0, -1);
+  for (int i = segment.first; i < segment.last; ++i) {
+    const auto start = Clock::now();
+    run_call(instructions[static_cast<std::size_t>(i)], 0, -1);
+    if (profiling) profiling->count(entries[static_cast<std::size_t>(i)], seconds_since(start));
+  }
 }
 
 void LaneProgram::run_reduce(const Segment& segment) {
@@ -144,7 +172,7 @@ void LaneProgram::run_reduce(const Segment& segment) {
     }
   }
   statistics.reduce(parts, share.lanes, plan->options.lanes, {});
-  if (profiling) count_time(0, "reduce statistics", seconds_since(start));
+  if (profiling) profiling->count(entries[static_cast<std::size_t>(segment.first)], seconds_since(start));
 }
 
 const double* LaneProgram::statistic_memory(int index) const {
@@ -176,13 +204,6 @@ std::vector<std::string> LaneProgram::implementations() const {
   std::vector<std::string> result;
   for (const BoundInstruction& bound : instructions) result.push_back(bound.kernel ? bound.kernel->implementation() : "collective");
   return result;
-}
-
-const TimeByOp& LaneProgram::times() {
-  total_times.clear();
-  for (const TimeByOp& worker : worker_times)
-    for (const auto& [what, seconds] : worker) total_times[what] += seconds;
-  return total_times;
 }
 
 }  // namespace lockstep

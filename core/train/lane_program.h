@@ -55,8 +55,7 @@ class LaneProgram final : public Program {
   ConstTensorView output() override;
   std::size_t activation_bytes() const override;
   std::vector<std::string> implementations() const override;
-  void profile(bool on) override { profiling = on; }
-  const TimeByOp& times() override;
+  void profile(Profile* to) override;
 
  private:
   void bind_instructions();
@@ -75,7 +74,7 @@ class LaneProgram final : public Program {
   void gradient_written(const BoundInstruction& bound, std::size_t write, int worker, int tile);
   void clear_lane(const BoundInstruction& bound, int worker, int tile);
   std::int64_t rows_before(int lane) const { return std::min<std::int64_t>(lane * plan->lane_rows(), slot->position.samples); }
-  void count_time(int worker, const std::string& what, double seconds) { worker_times[static_cast<std::size_t>(worker)][what] += seconds; }
+  void count_workers();
 
   std::shared_ptr<const Plan> plan;  // shared with the store and other programs of the plan
   const PlanProgram& program;
@@ -106,9 +105,10 @@ class LaneProgram final : public Program {
   std::span<void* const> states, carried;
   float* gradients = nullptr;
 
-  bool profiling = false;
-  std::vector<TimeByOp> worker_times;
-  TimeByOp total_times;
+  Profile* profiling = nullptr;
+  std::vector<int> entries;                        ///< of the profile, by instruction
+  int pack_entry = 0, fold_entry = 0;
+  std::vector<std::vector<double>> worker_seconds;  ///< by worker and instruction, of the run in progress
 };
 
 }  // namespace lockstep

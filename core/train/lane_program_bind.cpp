@@ -15,7 +15,6 @@ LaneProgram::LaneProgram(const Parts& parts)
   schedule = TileSchedule::make(mode, share.lanes, backend.workers(), plan->smallest_group_lanes());
   tile_rows = schedule.largest_tile_lanes() * plan->lane_rows();
   capacity_rows = share.lanes.count() * plan->lane_rows();
-  worker_times.resize(static_cast<std::size_t>(backend.workers()));
   const TensorSpec element{Shape{}, Dtype::f32};
   add_kernel = backend.make({.op = "gradient.add", .layer = "gradients", .kind = PhaseKind::rows, .reads = {{Role::input, element}},
                              .writes = {{Role::input, element, WriteMode::accumulate}}, .lane_rows = 1, .max_rows = 1});

@@ -73,7 +73,7 @@ void LaneProgram::finish_gradients(int segment) {
       nodes.push_back({node_spans[n], (n == 0 ? gradients : reinterpret_cast<float*>(node_arenas[n - 1].data())) + bucket.offset});
     synchronizer->reduce(static_cast<int>(b), bucket.elements, nodes, gradients + bucket.offset, {});
   }
-  if (profiling) count_time(0, "fold and reduce gradients", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  if (profiling) profiling->count(fold_entry, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
 }
 
 }  // namespace lockstep

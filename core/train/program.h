@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +10,7 @@
 #include "core/model/parameter_store.h"
 #include "core/model/plan.h"
 #include "core/train/batch_source.h"
+#include "core/train/profile.h"
 #include "core/train/reduction.h"
 
 namespace lockstep {
@@ -23,9 +23,6 @@ enum class RunMode : std::uint8_t { exact, fast };
 struct RankShare {
   LaneSpan lanes;  ///< this rank's, of plan.options.lanes
 };
-
-/// Wall seconds by kind of work, summed since construction: for `--profile` and the benchmarks.
-using TimeByOp = std::map<std::string, double>;
 
 /// The memory that a run works on, all on the device.
 struct ProgramMemory {
@@ -81,9 +78,8 @@ class Program {
   virtual std::size_t activation_bytes() const = 0;
   /// Which kernel serves each instruction, in order.
   virtual std::vector<std::string> implementations() const = 0;
-  /// While profiling, `queue` waits for each piece of work.
-  virtual void profile(bool on) = 0;
-  virtual const TimeByOp& times() = 0;
+  /// Enters its kinds of work, and marks them whenever it queues a batch. Null ends it. The profile must outlive that.
+  virtual void profile(Profile* profile) = 0;
 };
 
 }  // namespace lockstep

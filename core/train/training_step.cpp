@@ -93,9 +93,18 @@ TrainingStep::Blocks TrainingStep::on_device(const std::vector<Block>& blocks) c
   return result;
 }
 
-void TrainingStep::profile(bool on) {
-  program_->profile(on);
-  recorder_.enable(!on);
+void TrainingStep::profile(Profile* profile) {
+  recorder_.clear();
+  profile_ = profile;
+  program_->profile(profile);
+  if (!profile) return;
+  double elements = 0;
+  for (const Block& block : parts_.plan->blocks) elements += static_cast<double>(block.elements);
+  const auto slots = static_cast<double>(parts_.optimizer.slots().size());
+  entries_ = {.norm = profile->add("norm", squares_kernel_->implementation(), {.bytes = elements * sizeof(float)}),
+              .decide = profile->add("decide", decide_kernel_->implementation()),
+              // The gradient is read; the parameter and the optimizer's slots are read and written.
+              .update = profile->add("update", update_kernels_[0]->implementation(), {.bytes = elements * sizeof(float) * (3 + 2 * slots)})};
 }
 
 StepResult TrainingStep::run(const StepBlock& step, const BatchSlot& slot, std::span<void* const> carried) {
@@ -109,8 +118,11 @@ void TrainingStep::start(const StepBlock& step, std::span<void* const> carried) 
   const ProgramMemory memory{.weights = parts_.store.view(), .states = states, .carried = carried, .gradients = parts_.store.device_gradients()};
   step_number_ = step.step;
   program_->begin(step, memory);
-  recorder_.run(program_->signature(memory), [&] {
+  const std::vector<std::int64_t> signature = program_->signature(memory);
+  if (profile_) profile_->begin(signature);
+  recorder_.run(signature, [&] {
     program_->queue(memory);
+    if (profile_) profile_->mark(Profile::kNobody);
     queue_update();
   });
   parts_.store.changed();
@@ -129,31 +141,36 @@ void TrainingStep::queue_update() {
   const StreamView main = device_.stream(Queue::kMain);
   const float* gradients = parts_.store.device_gradients();
   StepBlock* step = program_->step_block();
-  each_run(blocks_, [&](const Block* blocks, std::int64_t first, std::int64_t count) {
-    const void* reads[] = {gradients, blocks};
-    void* writes[] = {squares_.as<double>() + first};
-    squares_kernel_->run({.reads = reads, .writes = writes, .rows = count, .stream = main});
+  piece(entries_.norm, [&] {
+    each_run(blocks_, [&](const Block* blocks, std::int64_t first, std::int64_t count) {
+      const void* reads[] = {gradients, blocks};
+      void* writes[] = {squares_.as<double>() + first};
+      squares_kernel_->run({.reads = reads, .writes = writes, .rows = count, .stream = main});
+    });
   });
 
   std::vector<const void*> evidence = {squares_.data(), blocks_.memory.data()};
   for (const int index : parts_.plan->loss_statistics) evidence.push_back(program_->statistic_memory(index));
   evidence.push_back(program_->fault());
   void* decisions[] = {step, outcome_.data(), scales_.data()};
-  decide_kernel_->run({.reads = evidence, .writes = decisions, .rows = blocks_.count, .step = step, .stream = main});
+  piece(entries_.decide, [&] { decide_kernel_->run({.reads = evidence, .writes = decisions, .rows = blocks_.count, .step = step, .stream = main}); });
 
   const bool by_tensor = parts_.clipping && parts_.clipping->scope() == Clipping::Scope::tensor;
   std::vector<void*> writes = {parts_.store.device_parameters()};
   for (float* slot : parts_.store.device_slots()) writes.push_back(slot);
-  for (std::size_t g = 0; g < updated_.size(); ++g)
-    each_run(updated_[g], [&](const Block* blocks, std::int64_t, std::int64_t count) {
-      const void* reads[] = {gradients, blocks, by_tensor ? scales_.data() : nullptr};
-      update_kernels_[g]->run({.reads = reads, .writes = writes, .rows = count, .step = step, .stream = main});
-    });
+  piece(entries_.update, [&] {
+    for (std::size_t g = 0; g < updated_.size(); ++g)
+      each_run(updated_[g], [&](const Block* blocks, std::int64_t, std::int64_t count) {
+        const void* reads[] = {gradients, blocks, by_tensor ? scales_.data() : nullptr};
+        update_kernels_[g]->run({.reads = reads, .writes = writes, .rows = count, .step = step, .stream = main});
+      });
+  });
   device_.copy(outcome_staging_.data(), outcome_.data(), sizeof(StepOutcome), main);
 }
 
 StepResult TrainingStep::finish() {
   device_.wait(device_.stream(Queue::kMain));
+  if (profile_) profile_->finish();
   const StepOutcome& outcome = *outcome_staging_.as<const StepOutcome>();
   if (outcome.fault > 0)
     fail(ErrorKind::content, "step {}: batch row {}: a label outside the classes of the model", step_number_ + 1, outcome.fault - 1);

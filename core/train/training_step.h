@@ -60,8 +60,8 @@ class TrainingStep {
   int recordings() const { return recorder_.recordings(); }
   /// Before the ranks that recordings speak to take leave of each other.
   void forget_recordings() { recorder_.clear(); }
-  /// Queues each piece of work by itself and times it.
-  void profile(bool on);
+  /// Marks the work of every step in a profile from now on, until null is given; recordings made before are forgotten.
+  void profile(Profile* profile);
 
  private:
   /// A list of blocks on the device.
@@ -71,6 +71,10 @@ class TrainingStep {
   };
   Blocks on_device(const std::vector<Block>& blocks) const;
   void queue_update();
+  template <class Body>
+  void piece(int entry, const Body& work) {
+    profile_ ? profile_->piece(entry, work) : work();
+  }
   template <class Body>
   void each_run(const Blocks& blocks, const Body& body) const;
 
@@ -85,6 +89,10 @@ class TrainingStep {
   DeviceBuffer squares_, scales_, outcome_;
   StagingBuffer outcome_staging_;
   std::int64_t step_number_ = 0;
+  Profile* profile_ = nullptr;
+  struct Entries {
+    int norm = 0, decide = 0, update = 0;
+  } entries_;
   Recorder recorder_;  ///< last: recordings use all of the above
 };
 

@@ -93,6 +93,19 @@ void QueuedDevice::call_host(std::function<void()> work) {
   recording_->push_back({Step::Kind::host, 0, 0, std::move(work)});
 }
 
+std::unique_ptr<Marker> QueuedDevice::make_marker() {
+  struct LateMarker final : Marker {
+    explicit LateMarker(QueuedDevice& where) : device(where), marker(host_device().make_marker()) {}
+    void set(StreamView stream) override {
+      device.enqueue(stream, [this] { marker->set({}); });
+    }
+    double seconds_since(const Marker& earlier) const override { return marker->seconds_since(*static_cast<const LateMarker&>(earlier).marker); }
+    QueuedDevice& device;
+    std::unique_ptr<Marker> marker;
+  };
+  return std::make_unique<LateMarker>(*this);
+}
+
 class QueuedDevice::Replay : public Recording {
  public:
   Replay(QueuedDevice& device, std::vector<Step> steps) : device_(device), steps_(std::move(steps)) {}

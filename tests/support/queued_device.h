@@ -33,6 +33,7 @@ class QueuedDevice : public Device {
   void wait(StreamView stream) override;
   void call_host(std::function<void()> work) override;
   std::unique_ptr<Recording> record(const std::function<void()>& work) override;
+  std::unique_ptr<Marker> make_marker() override;
   void watch(std::function<void()> check) override { check_ = std::move(check); }
 
   void enqueue(StreamView stream, std::function<void()> work);

@@ -99,6 +99,7 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
   ParameterStore store(plan, 7, optimizer->slots(), backend->device());
   if (t.prepare) t.prepare(store);
   store.commit();
+  Profile profile(backend->device());
   TrainingStep step({.plan = plan,
                      .backend = *backend,
                      .mode = t.mode,
@@ -110,6 +111,7 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
                      .store = store,
                      .overflow = t.loss_scaling.dynamic() ? TrainingStep::Overflow::is_skipped : TrainingStep::Overflow::fails});
   step.record(t.record);
+  if (t.profile) step.profile(&profile);
   SyntheticSource source(fields, t.samples, plan->lane_rows(), share.lanes);
   source.use(t.element);
   RunState state{.store = store,
@@ -148,6 +150,7 @@ SmallResult train(const SmallTraining& t, Communicator& ranks) {
     if (state.epoch_position == t.samples) state.epoch += 1, state.epoch_position = 0;
   }
   result.recordings = step.recordings();
+  if (t.profile) t.profile(profile);
   Evaluator evaluator(plan, *backend, t.mode, share, *reducers.statistics);
   result.metrics = evaluator.run(source, store.view(), store.device_states());
   evaluator.predict(source, store.view(), store.device_states(), [&](const BatchSlot& slot, ConstTensorView output) {

@@ -32,6 +32,7 @@ struct SmallTraining {
   std::string optimizer = "{ sgd = \"nesterov\", weight_decay = 1e-3 }", schedule = "{ constant = true }", clip;
   SyntheticSource::Element element;  ///< the samples; random ones where empty
   bool record = true;  ///< steps that repeat are recorded, where the device can
+  std::function<void(const Profile&)> profile;  ///< called after the last step with what was profiled; not where empty
   /// What a rank computes with, given its threads; the CPU where empty.
   std::function<std::unique_ptr<Backend>(int threads)> backend;
 };

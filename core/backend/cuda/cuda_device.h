@@ -41,6 +41,10 @@ class CudaDevice final : public Device {
   void call_host(std::function<void()> work) override;
   /// A list of graphs, cut where work calls the host.
   std::unique_ptr<Recording> record(const std::function<void()>& work) override;
+  std::unique_ptr<Marker> make_marker() override;
+  /// NVTX ranges.
+  void open_range(const std::string& name) override;
+  void close_range() override;
   void watch(std::function<void()> check) override { watch_ = std::move(check); }
 
   /// A wait that takes longer ends in an `io` error: a peer on the same host may be lost without anybody saying so.
@@ -53,6 +57,7 @@ class CudaDevice final : public Device {
 
  private:
   friend class CudaRecording;
+  friend class CudaMarker;
   void use() const;
   void ask_watch();
   cudaError_t link(StreamView before, StreamView after);

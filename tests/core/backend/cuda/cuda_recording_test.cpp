@@ -1,3 +1,4 @@
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -45,6 +46,29 @@ class CudaRecordingTest : public testing::Test {
   DeviceBuffer buffer;
   int* at = nullptr;
 };
+
+TEST_F(CudaRecordingTest, MarkersAreSetByTheQueueAndByEveryReplay) {
+  const auto before = device->make_marker(), after = device->make_marker();
+  const auto spin = [] {
+    for (const auto start = std::chrono::steady_clock::now(); std::chrono::steady_clock::now() - start < std::chrono::milliseconds(2);) {
+    }
+  };
+  const auto work = [&] {
+    before->set(main);
+    queue(main, spin);
+    after->set(main);
+  };
+  work();
+  device->wait(main);
+  EXPECT_GE(after->seconds_since(*before), 2e-3);
+  const auto recording = device->record(work);
+  const auto start = device->make_marker();
+  start->set(main);
+  recording->replay();
+  device->wait(main);
+  EXPECT_GE(after->seconds_since(*before), 2e-3);
+  EXPECT_GE(before->seconds_since(*start), 0);
+}
 
 TEST_F(CudaRecordingTest, NothingRunsUntilReplayed) {
   const auto recording = device->record([&] { queue(main, [at = at] { at[0] += 1; }); });
