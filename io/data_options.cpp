@@ -10,6 +10,52 @@
 namespace lockstep {
 namespace {
 
+const std::vector<StoredType> kTypes = {StoredType::u8,  StoredType::i8,  StoredType::u16, StoredType::i16, StoredType::u32, StoredType::i32,
+                                        StoredType::u64, StoredType::i64, StoredType::f16, StoredType::f32, StoredType::f64, StoredType::boolean};
+
+void read_scale(Options& options, DataField& field) {
+  const Value* entry = options.take("scale");
+  if (!entry || !entry->is_table()) {
+    const std::string scale = options.choice("scale", {"none", "unit", "standardize"}, "none");
+    field.scale = scale == "unit" ? DataScale::unit : scale == "standardize" ? DataScale::standardize : DataScale::none;
+    return;
+  }
+  field.scale = DataScale::given;
+  Options numbers(*entry, options.what() + " scale");
+  field.mean = numbers.reals("mean");
+  field.std = numbers.reals("std");
+  if (field.mean.empty() || field.std.size() != field.mean.size())
+    fail(ErrorKind::run_file, "{}\"mean\" and \"std\": expected one number each, or one a channel, got {} and {}", numbers.where("std"), field.mean.size(),
+         field.std.size());
+  for (const double deviation : field.std)
+    if (!(deviation > 0)) fail(ErrorKind::run_file, "{}\"std\": expected positive numbers, got {}", numbers.where("std"), deviation);
+  numbers.finish();
+}
+
+/// What the file must hold.
+void read_declaration(Options& options, DataField& field) {
+  if (const Value* shape = options.take("shape")) {
+    std::vector<std::int64_t> extents;
+    for (const Value& extent : shape->is_array() ? shape->as_array() : Value::Array{*shape}) {
+      if (!extent.is_integer() || extent.as_real() < 1 || extent.as_real() > 0x1p31)
+        fail(ErrorKind::run_file, "{}\"shape\": expected positive integers, got {}", options.where("shape"), extent.describe());
+      extents.push_back(static_cast<std::int64_t>(extent.as_real()));
+    }
+    if (extents.size() >= Shape::kMaxRank)
+      fail(ErrorKind::run_file, "{}\"shape\": expected at most {} axes, got {}", options.where("shape"), Shape::kMaxRank - 1, extents.size());
+    field.shape = Shape(extents);
+  }
+  if (!options.has("dtype")) {
+    options.take("dtype");
+    return;
+  }
+  std::vector<std::string> names;
+  for (const StoredType type : kTypes) names.emplace_back(name_of(type));
+  const std::string name = options.choice("dtype", names);
+  for (const StoredType type : kTypes)
+    if (name_of(type) == name) field.type = type;
+}
+
 DataField read_field(Options options, std::string name, bool target) {
   DataField field;
   field.name = std::move(name);
@@ -17,11 +63,11 @@ DataField read_field(Options options, std::string name, bool target) {
   field.dataset = options.text("dataset");
   const std::string layout = options.choice("layout", {"NHWC", "NCHW", "plain"}, target ? "plain" : "NHWC");
   field.layout = layout == "NHWC" ? DataLayout::nhwc : layout == "NCHW" ? DataLayout::nchw : DataLayout::plain;
-  const std::string scale = options.choice("scale", {"none", "unit", "standardize"}, "none");
-  field.scale = scale == "unit" ? DataScale::unit : scale == "standardize" ? DataScale::standardize : DataScale::none;
+  read_scale(options, field);
   field.classes = options.integer("classes", 0, {.least = 0, .most = std::int64_t{1} << 31});
   if (field.classes && field.scale != DataScale::none)
     fail(ErrorKind::run_file, "{}\"scale\": integers (classes = {}) are not scaled", options.where("scale"), field.classes);
+  read_declaration(options, field);
   options.finish();
   return field;
 }

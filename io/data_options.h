@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/value.h"
+#include "io/hdf5.h"
 
 namespace lockstep {
 
@@ -18,6 +20,7 @@ enum class DataScale : std::uint8_t {
   none,
   unit,         ///< x / 255
   standardize,  ///< (x - mean) / standard deviation, each channel (last axis) for itself, as found in the training set
+  given,        ///< the same with numbers of the run file: { mean = [0.5], std = [0.25] }; bytes count as x / 255
 };
 
 /// One dataset of the file and the input of the model that it feeds.
@@ -28,6 +31,9 @@ struct DataField {
   DataScale scale = DataScale::none;
   std::int64_t classes = 0;  ///< > 0: integers in [0, classes); 0: floats
   bool target = false;
+  std::optional<Shape> shape = {};          ///< what a sample in the file must be, as it lies there
+  std::optional<StoredType> type = {};      ///< what its elements must be
+  std::vector<double> mean = {}, std = {};  ///< of DataScale::given: one number for all channels, or one a channel
 };
 
 /// The `[data]` table of a run file.
@@ -42,7 +48,7 @@ struct DataOptions {
 };
 
 /// Reads `[data]`: train, validation, test, input or inputs, target or targets, augment, global_batch, shuffle,
-/// memory ("8 GiB").
+/// memory ("8 GiB"). A field has dataset, layout, scale, classes, shape and dtype.
 /// `inputs` and `targets` are lists of tables with a `name`. `folder` is that of the run file.
 DataOptions read_data_options(const Value& table, const std::string& folder);
 

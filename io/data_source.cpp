@@ -105,24 +105,33 @@ std::vector<DataSource> find_sources(const std::vector<std::string>& sources, co
 }
 
 FieldForm form_of(const DataField& field, const Hdf5Dataset& dataset) {
-  const Shape& shape = dataset.shape();
-  if (shape.rank() == 0) fail(ErrorKind::content, "{}: expected samples along the first axis, got a scalar", dataset.where());
-  FieldForm form{.stored = without_leading(shape), .sample = without_leading(shape)};
+  if (dataset.shape().rank() == 0) fail(ErrorKind::content, "{}: expected samples along the first axis, got a scalar", dataset.where());
+  const Shape stored = without_leading(dataset.shape());
+  if (field.shape && *field.shape != stored)
+    fail(ErrorKind::content, "{}: samples: expected {} as the run file's \"shape\" says, got {}", dataset.where(), field.shape->text(), stored.text());
+  if (field.type && *field.type != dataset.type())
+    fail(ErrorKind::content, "{}: element type: expected {} as the run file's \"dtype\" says, got {}", dataset.where(), name_of(*field.type),
+         name_of(dataset.type()));
+  return form_of(field, stored, dataset.type(), dataset.where());
+}
+
+FieldForm form_of(const DataField& field, const Shape& stored, StoredType type, const std::string& where) {
+  FieldForm form{.stored = stored, .sample = stored};
   const int rank = form.stored.rank();
-  if (dataset.type() == StoredType::bf16)
-    fail(ErrorKind::content, "{}: element type: expected integers or floats, got bf16", dataset.where());
+  if (type == StoredType::bf16)
+    fail(ErrorKind::content, "{}: element type: expected integers or floats, got bf16", where);
   if (field.classes > 0) {
     form.dtype = Dtype::i64;
-    if (!is_integer(dataset.type()) || (field.target && field.classes > 1 && rank == 1 && form.stored[0] == field.classes)) {
+    if (!is_integer(type) || (field.target && field.classes > 1 && rank == 1 && form.stored[0] == field.classes)) {
       form.one_hot = rank == 1 && form.stored[0] == field.classes;
       if (!form.one_hot)
-        fail(ErrorKind::content, "{}: labels: expected integers, or one-hot rows [{}], got {} {}", dataset.where(), field.classes,
-             name_of(dataset.type()), form.stored.text());
+        fail(ErrorKind::content, "{}: labels: expected integers, or one-hot rows [{}], got {} {}", where, field.classes,
+             name_of(type), form.stored.text());
     }
     if (form.one_hot || (field.target && rank == 1 && form.stored[0] == 1)) form.sample = Shape{};
     return form;
   }
-  const bool bytes = dataset.type() == StoredType::u8 || dataset.type() == StoredType::boolean;
+  const bool bytes = type == StoredType::u8 || type == StoredType::boolean;
   form.dtype = bytes && !field.target ? Dtype::u8 : Dtype::f32;
   if (rank == 0) form.sample = Shape{1};
   if (field.layout != DataLayout::plain && rank == 2) form.sample = Shape{form.stored[0], form.stored[1], 1};

@@ -29,8 +29,11 @@ struct FieldForm {
   bool operator==(const FieldForm&) const = default;
 };
 
-/// `content` error where the dataset cannot serve the field.
+/// `content` error where the dataset cannot serve the field, or is not what the run file says that it holds.
 FieldForm form_of(const DataField& field, const Hdf5Dataset& dataset);
+
+/// The same for samples of this shape and element type in the file; `where` begins the errors.
+FieldForm form_of(const DataField& field, const Shape& stored, StoredType type, const std::string& where);
 
 /// Reads all rows of `dataset` into `out`, converted to `form` and checked.
 void read_field(const DataField& field, const FieldForm& form, const Hdf5Dataset& dataset, std::byte* out);

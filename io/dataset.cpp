@@ -55,8 +55,7 @@ FieldForm common_form(const DataField& field, std::size_t index, const std::vect
 }
 
 Scaler scaler_for(const DatasetField& field, std::size_t index, const std::vector<OpenSource>& sources) {
-  if (field.options.scale == DataScale::unit) return {{0.0}, {255.0}};
-  if (field.options.scale == DataScale::none) return {};
+  if (auto fixed = fixed_scaler(field)) return *fixed;
   std::optional<Scaler> common = stored_scaler(sources.front().group, sources.front().datasets[index], field.channels());
   for (const OpenSource& source : sources)
     if (common && stored_scaler(source.group, source.datasets[index], field.channels()) != common) common.reset();

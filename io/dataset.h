@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,11 @@ class Dataset {
   /// the same, else what its samples give. `content` errors name file, dataset, index and value; `run_file` where
   /// `options.memory_bytes` do not suffice.
   static Dataset load(const DataOptions& options, const std::vector<std::string>& sources, std::span<const Scaler> scalers = {});
+
+  /// As many samples of noise as asked for, of what the run file declares (DataField::shape and type; f32 where no type is given, and
+  /// labels for a target of classes): for plans and measurements without a file. With no samples it serves for `batch_fields`.
+  /// Nothing where a field's shape is not declared.
+  static std::optional<Dataset> noise(const DataOptions& options, std::int64_t samples, std::uint64_t seed = 0);
 
   std::int64_t samples() const { return samples_; }
   const std::vector<DatasetField>& fields() const { return fields_; }

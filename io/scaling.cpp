@@ -59,6 +59,21 @@ Scaler measure(const DatasetField& field) {
   return measure_floats(field.values.as<float>(), pixels, channels);
 }
 
+std::optional<Scaler> fixed_scaler(const DatasetField& field) {
+  const DataField& options = field.options;
+  if (options.scale == DataScale::standardize) return {};
+  if (options.scale == DataScale::none) return Scaler{};
+  if (options.scale == DataScale::unit) return Scaler{{0.0}, {255.0}};
+  const auto numbers = static_cast<std::int64_t>(options.mean.size());
+  if (numbers != 1 && numbers != field.channels())
+    fail(ErrorKind::run_file, "[data] field \"{}\": \"scale\": expected one number, or {} (one a channel), got {}", options.name, field.channels(), numbers);
+  Scaler scaler{options.mean, options.std};
+  if (field.sample.dtype == Dtype::u8)
+    for (auto* list : {&scaler.mean, &scaler.deviation})
+      for (double& number : *list) number *= 255.0;
+  return scaler;
+}
+
 std::optional<Scaler> stored_scaler(const Hdf5Group& group, const Hdf5Dataset& dataset, std::int64_t channels) {
   const auto from = [&](const Hdf5Object& object) -> std::optional<Scaler> {
     if (!object.has_attribute("mean") || !object.has_attribute("std")) return {};

@@ -51,9 +51,9 @@ EvaluateOptions read_evaluate(Section& in) {
 /// A field's table with its defaults.
 Value resolved_field(Value table, const DataField& field) {
   static constexpr const char* kLayouts[] = {"plain", "NHWC", "NCHW"};
-  static constexpr const char* kScales[] = {"none", "unit", "standardize"};
+  static constexpr const char* kScales[] = {"none", "unit", "standardize", "given"};
   table.set("layout", Value::text(kLayouts[static_cast<std::size_t>(field.layout)]));
-  table.set("scale", Value::text(kScales[static_cast<std::size_t>(field.scale)]));
+  if (field.scale != DataScale::given) table.set("scale", Value::text(kScales[static_cast<std::size_t>(field.scale)]));
   table.set("classes", Value::integer(field.classes));
   return table;
 }

@@ -45,6 +45,12 @@ void require_same_samples(const Dataset& train, const Dataset& validation) {
 
 }  // namespace
 
+std::optional<std::vector<BatchField>> declared_fields(const RunConfig& config, Dtype activations) {
+  const auto nothing = Dataset::noise(config.data, 0);
+  if (!nothing) return {};
+  return nothing->batch_fields(activations);
+}
+
 RunData load_run_data(const RunConfig& config) {
   RunData data{.train = Dataset::load(config.data, config.data.train)};
   if (!config.data.validation.empty()) data.validation = Dataset::load(config.data, config.data.validation, data.train.scalers());

@@ -23,6 +23,10 @@ struct RunData {
   std::vector<AugmentStep> augmentations;
 };
 
+/// What a model of this run file is given, from its declarations alone (`shape` and `classes` of [data]'s fields); nothing where they do not
+/// suffice. Samples of that kind: Dataset::noise.
+std::optional<std::vector<BatchField>> declared_fields(const RunConfig& config, Dtype activations);
+
 RunData load_run_data(const RunConfig& config);
 
 /// The scalers of a data set by name, as a checkpoint carries them, and back in the order of `fields`.

@@ -8,6 +8,7 @@
 #include "distributed/agree.h"
 #include "distributed/world.h"
 #include "launch/run_file.h"
+#include "launch/shared_files.h"
 #include "launch/signals.h"
 #include "launch/training_run.h"
 
@@ -26,9 +27,10 @@ std::string outcome_line(const TrainingReport& report, const RunConfig& config) 
 }  // namespace
 
 RunConfig load_run_config(const std::string& path, std::span<const std::string> overrides) {
-  Value root = read_run_file(path);
+  const std::string file = find_recipe(path);
+  Value root = read_run_file(file);
   for (const std::string& text : overrides) apply_override(root, text);
-  return read_run_config(root, path);
+  return read_run_config(root, file == path ? path : path + ".toml");
 }
 
 std::vector<OptionSpec> training_options() {

@@ -8,7 +8,8 @@
 
 namespace lockstep {
 
-/// A run file with overrides, read and checked; relative paths are the run file's.
+/// A run file with overrides, read and checked; relative paths are the run file's. A shipped recipe by its name (find_recipe) is read as
+/// if it lay in the current folder.
 RunConfig load_run_config(const std::string& path, std::span<const std::string> overrides);
 
 /// What `train` and `resume` share: opens the world, reads the configuration on every rank alike, trains, and says how it ended.

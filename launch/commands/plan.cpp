@@ -12,10 +12,12 @@ namespace {
 
 constexpr const char* kHelp = R"(Examples:
   lockstep plan examples/fashion_mnist/run.toml
+  lockstep plan resnet50
   lockstep plan run.toml run.precision=bf16 data.global_batch=1024
 
 Compiles the model and prints the plan: instructions and the kernel that serves each, shapes, parameters, activation
-memory, buckets and collectives. Reads the data files for their shapes; trains nothing and starts no MPI.
+memory, buckets and collectives. RUN_FILE is a path or the name of a shipped recipe. Reads the data files for their shapes, unless the run
+file declares them (data.input.shape); trains nothing and starts no MPI.
 )";
 
 int run(const Arguments& arguments, CommandContext& context) {
@@ -24,9 +26,10 @@ int run(const Arguments& arguments, CommandContext& context) {
   const RunConfig config = load_run_config(given[0], std::span(given).subspan(1));
   SelfCommunicator alone;
   const Engine engine = make_engine(config.run, alone);
-  const RunData data = load_run_data(config);
   const Precision precision = choose_precision(config.run, *engine.backend);
-  const auto plan = compile_model(config, data.train.batch_fields(activation_dtype(precision)), precision);
+  const Dtype activations = activation_dtype(precision);
+  const auto declared = declared_fields(config, activations);
+  const auto plan = compile_model(config, declared ? *declared : load_run_data(config).train.batch_fields(activations), precision);
   Program::Parts parts{.plan = plan, .backend = *engine.backend, .mode = engine.mode, .share = engine.share, .statistics = *engine.statistics, .gradients = engine.gradients.get()};
   const auto training = Program::bind(parts);
   parts.kind = Program::Kind::evaluation;

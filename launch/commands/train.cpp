@@ -8,7 +8,8 @@ constexpr const char* kHelp = R"(Examples:
   mpirun -np 4 lockstep train run.toml run.directory=runs/second train.epochs=20
   srun --mpi=pmix lockstep train run.toml run.if_exists=resume
 
-Trains as the run file says. KEY=VALUE overrides an entry; the value is TOML where it can be read as such, else text.
+Trains as the run file says. RUN_FILE is a path, or the name of a shipped recipe, which is read as if it lay in the current folder.
+KEY=VALUE overrides an entry; the value is TOML where it can be read as such, else text.
 The number of ranks changes how long a run takes, and nothing else. SIGUSR1, SIGUSR2 and SIGTERM save and end with 75.
 
 Exit codes: 0 done, 64 usage, 65 bad content of a file, 70 internal or diverged, 74 I/O, 75 stopped with the state

@@ -50,6 +50,22 @@ global_batch = 8
   EXPECT_GT(options.memory_bytes, 0);
 }
 
+TEST(DataOptionsTest, ReadsWhatTheFileMustHoldAndFixedScales) {
+  const DataOptions options = read(R"(
+train = "a.h5"
+input = { dataset = "x", shape = [224, 224, 3], dtype = "u8", scale = { mean = [0.5, 0.4, 0.3], std = [0.25, 1, 2] } }
+target = { dataset = "y", shape = [] }
+global_batch = 8
+)");
+  EXPECT_EQ(options.fields[0].shape, (Shape{224, 224, 3}));
+  EXPECT_EQ(options.fields[0].type, StoredType::u8);
+  EXPECT_EQ(options.fields[0].scale, DataScale::given);
+  EXPECT_EQ(options.fields[0].mean, (std::vector<double>{0.5, 0.4, 0.3}));
+  EXPECT_EQ(options.fields[0].std, (std::vector<double>{0.25, 1, 2}));
+  EXPECT_EQ(options.fields[1].shape, Shape{});
+  EXPECT_FALSE(options.fields[1].type);
+}
+
 TEST(DataOptionsTest, MistakesAreNamedWithTheirPlace) {
   const auto refuse = [](const std::string& text, const std::string& part) {
     expect_error(ErrorKind::run_file, part, [&] { read("train = \"a.h5\"\nglobal_batch = 8\n" + text); });
@@ -61,6 +77,12 @@ TEST(DataOptionsTest, MistakesAreNamedWithTheirPlace) {
   refuse("input = { dataset = \"x\" }\nmemory = \"8 GB\"",
          "run.toml:4:1: [data]: \"memory\": expected a size such as \"8 GiB\" or \"512 MiB\", got \"8 GB\"");
   refuse("inputs = [{ name = \"a\", dataset = \"x\" }, { name = \"a\", dataset = \"y\" }]", "two fields are named \"a\"");
+  refuse("input = { dataset = \"x\", shape = [3, 0] }", "\"shape\": expected positive integers, got 0");
+  refuse("input = { dataset = \"x\", shape = [1, 1, 1, 1, 1, 1, 1, 1] }", "\"shape\": expected at most 7 axes, got 8");
+  refuse("input = { dataset = \"x\", dtype = \"bf16\" }", "\"dtype\": unknown value \"bf16\"; known: u8,");
+  refuse("input = { dataset = \"x\", scale = { mean = [1, 2], std = [1] } }",
+         "\"mean\" and \"std\": expected one number each, or one a channel, got 2 and 1");
+  refuse("input = { dataset = \"x\", scale = { mean = [1], std = [0] } }", "\"std\": expected positive numbers, got 0");
   refuse("inputs = \"x\"", "\"inputs\": expected a list of tables, got \"x\"");
   refuse("input = { dataset = \"x\" }\nshufle = true", "shufle");
 }

@@ -223,5 +223,56 @@ TEST(DatasetTest, DigestTellsDataSetsApart) {
   EXPECT_NE(digest("a.h5"), digest("b.h5"));
 }
 
+TEST(DatasetTest, AFileMustHoldWhatIsDeclared) {
+  const TemporaryDirectory folder;
+  write_images(folder / "a.h5", Shape{4, 2, 3, 1});
+  const auto load = [&](const Shape& shape, StoredType type) {
+    DataOptions options = image_options();
+    options.fields[0].shape = shape;
+    options.fields[0].type = type;
+    return Dataset::load(options, {(folder / "a.h5") + ":/train"});
+  };
+  EXPECT_EQ(load(Shape{2, 3, 1}, StoredType::u8).field("input").sample.shape, (Shape{2, 3, 1}));
+  expect_error(ErrorKind::content, "a.h5\": \"/train/images\": samples: expected [224, 224, 3] as the run file's \"shape\" says, got [2, 3, 1]",
+               [&] { load(Shape{224, 224, 3}, StoredType::u8); });
+  expect_error(ErrorKind::content, "/train/images\": element type: expected f32 as the run file's \"dtype\" says, got u8",
+               [&] { load(Shape{2, 3, 1}, StoredType::f32); });
+}
+
+TEST(DatasetTest, GivenScalesTakeBytesAsZeroToOneAndFloatsAsTheyAre) {
+  const TemporaryDirectory folder;
+  write_numbers(folder / "bytes.h5", StoredType::u8, Shape{1, 2}, {0, 255});
+  write_numbers(folder / "floats.h5", StoredType::f32, Shape{1, 2}, {0, 255});
+  DataField field{.scale = DataScale::given};
+  field.mean = {0.5, 0.25};
+  field.std = {0.25, 2};
+  EXPECT_EQ(Dataset::load(one_field(field), {folder / "bytes.h5"}).field("input").scaler, (Scaler{{127.5, 63.75}, {63.75, 510}}));
+  EXPECT_EQ(Dataset::load(one_field(field), {folder / "floats.h5"}).field("input").scaler, (Scaler{{0.5, 0.25}, {0.25, 2}}));
+  field.mean = field.std = {1, 2, 3};
+  expect_error(ErrorKind::run_file, "[data] field \"input\": \"scale\": expected one number, or 2 (one a channel), got 3",
+               [&] { Dataset::load(one_field(field), {folder / "bytes.h5"}); });
+}
+
+TEST(DatasetTest, NoiseIsWhatTheDeclarationsSay) {
+  DataOptions options = image_options();
+  EXPECT_FALSE(Dataset::noise(options, 0));
+  options.fields[0].shape = Shape{3, 8, 16};
+  options.fields[0].layout = DataLayout::nchw;
+  options.fields[0].scale = DataScale::unit;
+  EXPECT_EQ(Dataset::noise(options, 0)->batch_fields(Dtype::bf16)[0].spec, (TensorSpec{Shape{8, 16, 3}, Dtype::bf16}));
+  EXPECT_EQ(Dataset::noise(options, 5)->field("input").sample.dtype, Dtype::f32);
+  options.fields[0].type = StoredType::u8;
+  const auto noise = Dataset::noise(options, 40);
+  const DatasetField &input = noise->field("input"), &target = noise->field("target");
+  EXPECT_EQ(noise->samples(), 40);
+  EXPECT_EQ(input.values.spec(), (TensorSpec{Shape{40, 8, 16, 3}, Dtype::u8}));
+  EXPECT_EQ(input.scaler, (Scaler{{0}, {255}}));
+  EXPECT_EQ(target.values.spec(), (TensorSpec{Shape{40}, Dtype::i64}));
+  double sum = 0;
+  for (std::int64_t i = 0; i < input.values.spec().elements(); ++i) sum += input.values.as<std::uint8_t>()[i];
+  EXPECT_NEAR(sum / static_cast<double>(input.values.spec().elements()), 127.5, 3);
+  for (std::int64_t i = 0; i < 40; ++i) EXPECT_TRUE(target.values.as<std::int64_t>()[i] >= 0 && target.values.as<std::int64_t>()[i] < 10);
+}
+
 }  // namespace
 }  // namespace lockstep

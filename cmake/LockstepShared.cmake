@@ -1,0 +1,6 @@
+# What ships beside the program, in share/lockstep of an installation. The build tree has links at the same place, so a program finds
+# its files there too.
+set(LOCKSTEP_SHARED ${CMAKE_BINARY_DIR}/share/lockstep)
+file(MAKE_DIRECTORY ${LOCKSTEP_SHARED})
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/examples ${LOCKSTEP_SHARED}/examples SYMBOLIC)
+install(DIRECTORY examples/ DESTINATION share/lockstep/examples FILES_MATCHING PATTERN "*.toml" PATTERN "runs" EXCLUDE)
