@@ -78,11 +78,13 @@ class BatchNorm : public Layer {
     return reads;
   }
 
-  /// input, output gradient, ..., and last the output where the mask of relu is needed.
-  std::vector<Operand> backward_reads(std::vector<Operand> others) const {
+  /// input, output gradient, ..., and last what tells where relu let through: `mask`, or the output where that would not do. Without a
+  /// residual the input tells it, which is read anyway.
+  std::vector<Operand> backward_reads(std::vector<Operand> others, std::vector<Operand> mask = {}) const {
     std::vector<Operand> reads = {{Role::input}, {Role::output_gradient}};
     reads.insert(reads.end(), others.begin(), others.end());
-    if (options_.relu) reads.push_back({Role::output});
+    if (options_.add || mask.empty()) mask = {{Role::output}};
+    if (options_.relu) reads.insert(reads.end(), mask.begin(), mask.end());
     return reads;
   }
 
@@ -100,10 +102,10 @@ class BatchNorm : public Layer {
                                {{Role::state, 0}, {Role::state, 1}}, attributes()),
                     rows_phase("batch_norm.normalize", forward_reads({{Role::statistic, 0}}), {{Role::output}}, attributes())};
     spec.backward = {
-        lane_phase("batch_norm.backward_sums", backward_reads({{Role::statistic, 0}}),
+        lane_phase("batch_norm.backward_sums", backward_reads({{Role::statistic, 0}}, {{Role::parameter, 0}, {Role::parameter, 1}}),
                    sums_writes({{Role::statistic, 1}, {Role::parameter_gradient, 0}, {Role::parameter_gradient, 1}}), attributes()),
         reduce_phase(ReduceKind::add, {1}, group),
-        rows_phase("batch_norm.backward", backward_reads({{Role::parameter, 0}, {Role::statistic, 0}, {Role::statistic, 1}}),
+        rows_phase("batch_norm.backward", backward_reads({{Role::parameter, 0}, {Role::statistic, 0}, {Role::statistic, 1}}, {{Role::parameter, 1}}),
                    {{Role::input_gradient, 0, true}}, attributes())};
   }
 

@@ -26,4 +26,10 @@ LOCKSTEP_FORMULA inline BFloat16 to_bfloat16(float value) {
 LOCKSTEP_FORMULA inline void store(float& target, float value) { target = value; }
 LOCKSTEP_FORMULA inline void store(BFloat16& target, float value) { target = to_bfloat16(value); }
 
+/// The largest float that a store as T rounds to zero: a stored value is positive exactly where the float was greater.
+template <class T>
+inline constexpr float kRoundsToZero = 0.0f;
+template <>
+inline constexpr float kRoundsToZero<BFloat16> = 0x1p-134f;
+
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/base/formula.h"
+#include "core/tensor/bfloat16.h"
 
 namespace lockstep {
 
@@ -37,5 +38,7 @@ LOCKSTEP_FORMULA inline Float16 to_float16(float value) {
 }
 
 LOCKSTEP_FORMULA inline void store(Float16& target, float value) { target = to_float16(value); }
+template <>
+inline constexpr float kRoundsToZero<Float16> = 0x1p-25f;
 
 }  // namespace lockstep

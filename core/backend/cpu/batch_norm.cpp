@@ -124,16 +124,7 @@ void run_normalize(const BatchNormSpec& spec, const OpSpec&, const KernelCall& c
   const Moments moments(call.reads[3], spec.channels);
   float* const scale = reinterpret_cast<float*>(call.workspace);
   float* const shift = scale + spec.stride();
-  const double share = 1.0 / moments.count, epsilon = spec.epsilon;
-  const std::int64_t channels = spec.channels;
-  dispatch([=]() LOCKSTEP_INLINE {
-#pragma omp simd
-    for (std::int64_t c = 0; c < channels; ++c) {
-      const double a = static_cast<double>(weight[c]) / __builtin_sqrt(moments.m2[c] * share + epsilon);
-      scale[c] = static_cast<float>(a);
-      shift[c] = static_cast<float>(static_cast<double>(bias[c]) - moments.mean[c] * a);
-    }
-  });
+  scale_and_shift(moments, spec.epsilon, weight, bias, spec.channels, scale, shift);
   spec.bf16 ? apply<BFloat16>(spec, call, scale, shift) : apply<float>(spec, call, scale, shift);
 }
 

@@ -79,4 +79,18 @@ struct Moments {
   const double *mean, *m2;
 };
 
+/// The forward pass of training: y = x * scale + shift.
+inline void scale_and_shift(const Moments& moments, double epsilon, const float* weight, const float* bias, std::int64_t channels, float* scale,
+                            float* shift) {
+  dispatch([=]() LOCKSTEP_INLINE {
+    const double share = 1.0 / moments.count;
+#pragma omp simd
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const double a = static_cast<double>(weight[c]) / __builtin_sqrt(moments.m2[c] * share + epsilon);
+      scale[c] = static_cast<float>(a);
+      shift[c] = static_cast<float>(static_cast<double>(bias[c]) - moments.mean[c] * a);
+    }
+  });
+}
+
 }  // namespace lockstep::cpu

@@ -11,9 +11,18 @@ Gradient gradient_of(WriteMode mode) {
   return mode == WriteMode::accumulate ? Gradient::accumulate : Gradient::overwrite;
 }
 
+/// How the gradient is masked by relu: by the output, or by what the input becomes.
+enum class Mask { none, output, input };
+
+Mask mask_of(const BatchNormSpec& spec, bool frozen) {
+  if (!spec.relu) return Mask::none;
+  return spec.add || frozen ? Mask::output : Mask::input;
+}
+
 template <class T>
 struct Sums {
   const T *x, *dy, *y;
+  const float *scale, *shift;  ///< of the forward pass, for Mask::input
   T* residual;  ///< gradient of the residual: the masked dy
   const float* mean;
   float *sum, *product;  ///< of one block
@@ -22,7 +31,7 @@ struct Sums {
 };
 
 /// Sums of dy and of dy * (x - mean) over the positions, dy masked by relu: f32 inside a block, f64 over blocks.
-template <class T, bool kRelu, Gradient kResidual>
+template <class T, Mask kMask, Gradient kResidual>
 void sums(Sums<T> s) {
   dispatch([=]() LOCKSTEP_INLINE {
     for (std::int64_t c = 0; c < s.channels; ++c) s.all_sum[c] = s.all_product[c] = 0.0;
@@ -31,14 +40,17 @@ void sums(Sums<T> s) {
       float* const sum = s.sum;
       float* const product = s.product;
       const float* const mean = s.mean;
+      const float* const scale = s.scale;
+      const float* const shift = s.shift;
       for (std::int64_t c = 0; c < s.channels; ++c) sum[c] = product[c] = 0.0f;
-      const auto take = [&](std::int64_t i, float m, float& total, float& times) LOCKSTEP_INLINE {
+      const auto take = [&](std::int64_t i, std::int64_t c, float& total, float& times) LOCKSTEP_INLINE {
         float d = to_float(s.dy[i]);
-        if constexpr (kRelu) d = to_float(s.y[i]) > 0.0f ? d : 0.0f;
+        if constexpr (kMask == Mask::output) d = to_float(s.y[i]) > 0.0f ? d : 0.0f;
+        if constexpr (kMask == Mask::input) d = __builtin_fmaf(to_float(s.x[i]), scale[c], shift[c]) > kRoundsToZero<T> ? d : 0.0f;
         if constexpr (kResidual == Gradient::overwrite) store(s.residual[i], d);
         if constexpr (kResidual == Gradient::accumulate) store(s.residual[i], to_float(s.residual[i]) + d);
         total += d;
-        times = __builtin_fmaf(d, to_float(s.x[i]) - m, times);
+        times = __builtin_fmaf(d, to_float(s.x[i]) - mean[c], times);
       };
       std::int64_t p = first;
       for (; p + 4 <= last; p += 4) {
@@ -46,17 +58,17 @@ void sums(Sums<T> s) {
 #pragma omp simd
         for (std::int64_t c = 0; c < s.channels; ++c) {
           float total = 0.0f, times = 0.0f;
-          take(row + c, mean[c], total, times);
-          take(row + c + s.channels, mean[c], total, times);
-          take(row + c + 2 * s.channels, mean[c], total, times);
-          take(row + c + 3 * s.channels, mean[c], total, times);
+          take(row + c, c, total, times);
+          take(row + c + s.channels, c, total, times);
+          take(row + c + 2 * s.channels, c, total, times);
+          take(row + c + 3 * s.channels, c, total, times);
           sum[c] += total;
           product[c] += times;
         }
       }
       for (; p < last; ++p) {
 #pragma omp simd
-        for (std::int64_t c = 0; c < s.channels; ++c) take(p * s.channels + c, mean[c], sum[c], product[c]);
+        for (std::int64_t c = 0; c < s.channels; ++c) take(p * s.channels + c, c, sum[c], product[c]);
       }
 #pragma omp simd
       for (std::int64_t c = 0; c < s.channels; ++c) {
@@ -67,26 +79,27 @@ void sums(Sums<T> s) {
   });
 }
 
-template <class T, bool kRelu>
+template <class T, Mask kMask>
 void sums(const Sums<T>& s, Gradient residual) {
   switch (residual) {
     case Gradient::none:
-      return sums<T, kRelu, Gradient::none>(s);
+      return sums<T, kMask, Gradient::none>(s);
     case Gradient::overwrite:
-      return sums<T, kRelu, Gradient::overwrite>(s);
+      return sums<T, kMask, Gradient::overwrite>(s);
     case Gradient::accumulate:
-      return sums<T, kRelu, Gradient::accumulate>(s);
+      return sums<T, kMask, Gradient::accumulate>(s);
   }
 }
 
 /// `residual_write`: the place of the residual's gradient among the writes.
 template <class T>
-void sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, std::size_t residual_write, const float* mean, double* all) {
+void sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, std::size_t residual_write, Mask mask, const float* mean, double* all) {
   Sums<T> s{};
   s.x = static_cast<const T*>(call.reads[0]);
   s.dy = static_cast<const T*>(call.reads[1]);
-  s.y = spec.relu ? static_cast<const T*>(call.reads.back()) : nullptr;
+  s.y = mask == Mask::output ? static_cast<const T*>(call.reads.back()) : nullptr;
   s.mean = mean;
+  if (mask == Mask::input) s.scale = mean + spec.stride(), s.shift = s.scale + spec.stride();
   s.sum = reinterpret_cast<float*>(call.workspace);
   s.product = s.sum + spec.stride();
   s.all_sum = all;
@@ -99,12 +112,13 @@ void sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, s
     residual = gradient_of(op.writes.at(residual_write).mode);
     s.residual = static_cast<T*>(call.writes[residual_write]);
   }
-  spec.relu ? sums<T, true>(s, residual) : sums<T, false>(s, residual);
+  if (mask == Mask::none) return sums<T, Mask::none>(s, residual);
+  mask == Mask::output ? sums<T, Mask::output>(s, residual) : sums<T, Mask::input>(s, residual);
 }
 
-void any_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, std::size_t residual_write, const float* mean,
+void any_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, std::size_t residual_write, Mask mask, const float* mean,
               double* all) {
-  spec.bf16 ? sums<BFloat16>(spec, op, call, residual_write, mean, all) : sums<float>(spec, op, call, residual_write, mean, all);
+  spec.bf16 ? sums<BFloat16>(spec, op, call, residual_write, mask, mean, all) : sums<float>(spec, op, call, residual_write, mask, mean, all);
 }
 
 void run_backward_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call) {
@@ -115,7 +129,11 @@ void run_backward_sums(const BatchNormSpec& spec, const OpSpec& op, const Kernel
   float* const mean = reinterpret_cast<float*>(call.workspace) + 2 * spec.stride();
   const std::int64_t channels = spec.channels;
   for (std::int64_t c = 0; c < channels; ++c) mean[c] = static_cast<float>(moments.mean[c]);
-  any_sums(spec, op, call, 3, mean, all);
+  const Mask mask = mask_of(spec, false);
+  if (mask == Mask::input)
+    scale_and_shift(moments, spec.epsilon, static_cast<const float*>(call.reads[3]), static_cast<const float*>(call.reads[4]), channels,
+                    mean + spec.stride(), mean + 2 * spec.stride());
+  any_sums(spec, op, call, 3, mask, mean, all);
   const double share = moments.count > 0 ? 1.0 / moments.count : 0.0, epsilon = spec.epsilon;
   dispatch([=]() LOCKSTEP_INLINE {
 #pragma omp simd
@@ -136,7 +154,7 @@ void run_frozen_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCa
   float* const weight_gradient = static_cast<float*>(call.writes[0]);
   float* const bias_gradient = static_cast<float*>(call.writes[1]);
   double* const all = reinterpret_cast<double*>(reinterpret_cast<float*>(call.workspace) + 2 * spec.stride());
-  any_sums(spec, op, call, 2, mean, all);
+  any_sums(spec, op, call, 2, mask_of(spec, true), mean, all);
   for (std::int64_t c = 0; c < spec.channels; ++c) {
     if (weight_gradient)
       weight_gradient[c] = static_cast<float>(all[spec.channels + c] / std::sqrt(static_cast<double>(variance[c]) + spec.epsilon));
@@ -150,24 +168,28 @@ struct Backward {
   const T *x, *dy, *y;
   T* dx;
   const float *scale, *slope, *shift;
+  const float *forward_scale, *forward_shift;  ///< for Mask::input
   std::int64_t positions, channels;
 };
 
-template <class T, bool kRelu, bool kAccumulate, bool kFrozen>
+template <class T, Mask kMask, bool kAccumulate, bool kFrozen>
 void backward(Backward<T> b) {
   dispatch([=]() LOCKSTEP_INLINE {
     const float* const scale = b.scale;
     const float* const slope = b.slope;
     const float* const shift = b.shift;
+    const float* const forward_scale = b.forward_scale;
+    const float* const forward_shift = b.forward_shift;
     for (std::int64_t p = 0; p < b.positions; ++p) {
       const T* const x = kFrozen ? b.dy : b.x + p * b.channels;
       const T* const dy = b.dy + p * b.channels;
-      const T* const y = kRelu ? b.y + p * b.channels : dy;
+      const T* const y = kMask == Mask::output ? b.y + p * b.channels : dy;
       T* const dx = b.dx + p * b.channels;
 #pragma omp simd
       for (std::int64_t c = 0; c < b.channels; ++c) {
         float d = to_float(dy[c]);
-        if constexpr (kRelu) d = to_float(y[c]) > 0.0f ? d : 0.0f;
+        if constexpr (kMask == Mask::output) d = to_float(y[c]) > 0.0f ? d : 0.0f;
+        if constexpr (kMask == Mask::input) d = __builtin_fmaf(to_float(x[c]), forward_scale[c], forward_shift[c]) > kRoundsToZero<T> ? d : 0.0f;
         float value = d * scale[c];
         if constexpr (!kFrozen) value = __builtin_fmaf(to_float(x[c]), slope[c], __builtin_fmaf(d, scale[c], shift[c]));
         if constexpr (kAccumulate) value += to_float(dx[c]);
@@ -179,19 +201,24 @@ void backward(Backward<T> b) {
 
 template <class T, bool kFrozen>
 void backward(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call) {
+  const Mask mask = mask_of(spec, kFrozen);
   Backward<T> b{};
   b.x = static_cast<const T*>(call.reads[0]);
   b.dy = static_cast<const T*>(call.reads[1]);
-  b.y = spec.relu ? static_cast<const T*>(call.reads.back()) : nullptr;
+  b.y = mask == Mask::output ? static_cast<const T*>(call.reads.back()) : nullptr;
   b.dx = static_cast<T*>(call.writes[0]);
   b.scale = reinterpret_cast<const float*>(call.workspace);
   b.slope = b.scale + spec.stride();
   b.shift = b.slope + spec.stride();
+  b.forward_scale = b.shift + spec.stride();
+  b.forward_shift = b.forward_scale + spec.stride();
   b.positions = call.rows * spec.positions;
   b.channels = spec.channels;
   const bool accumulate = op.writes.at(0).mode == WriteMode::accumulate;
-  if (spec.relu) return accumulate ? backward<T, true, true, kFrozen>(b) : backward<T, true, false, kFrozen>(b);
-  return accumulate ? backward<T, false, true, kFrozen>(b) : backward<T, false, false, kFrozen>(b);
+  const auto by_mask = [&]<Mask kMask>() { accumulate ? backward<T, kMask, true, kFrozen>(b) : backward<T, kMask, false, kFrozen>(b); };
+  if (mask == Mask::none) return by_mask.template operator()<Mask::none>();
+  if (mask == Mask::output) return by_mask.template operator()<Mask::output>();
+  if constexpr (!kFrozen) by_mask.template operator()<Mask::input>();
 }
 
 /// dx = a * (dy - mean(dy) - xhat * mean(dy * xhat)) with a = weight / sigma, xhat = (x - mean) / sigma.
@@ -215,6 +242,8 @@ void run_backward(const BatchNormSpec& spec, const OpSpec& op, const KernelCall&
       shift[c] = static_cast<float>(-a * (totals[c] * share) - tilt * moments.mean[c]);
     }
   });
+  if (mask_of(spec, false) == Mask::input)
+    scale_and_shift(moments, epsilon, weight, static_cast<const float*>(call.reads[5]), channels, shift + spec.stride(), shift + 2 * spec.stride());
   spec.bf16 ? backward<BFloat16, false>(spec, op, call) : backward<float, false>(spec, op, call);
 }
 
@@ -227,9 +256,9 @@ void run_frozen_backward(const BatchNormSpec& spec, const OpSpec& op, const Kern
   spec.bf16 ? backward<BFloat16, true>(spec, op, call) : backward<float, true>(spec, op, call);
 }
 
-const RegisterKernel registered_sums("batch_norm.backward_sums", batch_norm_kernel(run_backward_sums, 3));
+const RegisterKernel registered_sums("batch_norm.backward_sums", batch_norm_kernel(run_backward_sums, 5));
 const RegisterKernel registered_frozen_sums("batch_norm.frozen_sums", batch_norm_kernel(run_frozen_sums, 6));
-const RegisterKernel registered_backward("batch_norm.backward", batch_norm_kernel(run_backward, 3));
+const RegisterKernel registered_backward("batch_norm.backward", batch_norm_kernel(run_backward, 5));
 const RegisterKernel registered_frozen_backward("batch_norm.frozen_backward", batch_norm_kernel(run_frozen_backward, 3));
 
 }  // namespace

@@ -1,6 +1,6 @@
-// Bytes an element that must move, T being 4 or 2 bytes: the sums read x, dy and, with relu, y, and write the residual's
+// Bytes an element that must move, T being 4 or 2 bytes: the sums read x, dy and, with relu and a residual, y, and write the residual's
 // gradient where it is wanted (reading it too to accumulate): 2 to 5 T. backward reads the same three and writes dx: 3 to 5 T;
-// frozen_backward does not read x: 2 to 4 T. Two 16-byte loads a stream are under way in each thread.
+// frozen_backward does not read x, but y with any relu: 2 to 4 T. Two 16-byte loads a stream are under way in each thread.
 #include "core/backend/cuda/batch_norm.h"
 
 #include <cmath>
@@ -14,6 +14,14 @@ enum class Gradient { none, overwrite, accumulate };
 Gradient gradient_of(WriteMode mode) {
   if (mode == WriteMode::skip) return Gradient::none;
   return mode == WriteMode::accumulate ? Gradient::accumulate : Gradient::overwrite;
+}
+
+/// How the gradient is masked by relu: by the output, or by what the input becomes.
+enum class Mask { none, output, input };
+
+Mask mask_of(const BatchNormSpec& spec, bool frozen) {
+  if (!spec.relu) return Mask::none;
+  return spec.add || frozen ? Mask::output : Mask::input;
 }
 
 constexpr int kRows = 2;  ///< positions whose loads are under way together
@@ -41,6 +49,18 @@ struct Center {
   }
 };
 
+/// The forward pass of training, y = x * scale + shift, for Mask::input.
+struct Forward {
+  const float *weight, *bias;
+
+  __device__ void of(const Center& center, unsigned c, unsigned channels, float& scale, float& shift) const {
+    const double variance = center.moments[1 + channels + c] * (1.0 / center.moments[0]);
+    const double factor = static_cast<double>(weight[c]) / std::sqrt(variance + center.epsilon);
+    scale = static_cast<float>(factor);
+    shift = static_cast<float>(static_cast<double>(bias[c]) - center.moments[1 + c] * factor);
+  }
+};
+
 template <class T>
 struct Gradients {
   const T *x, *dy, *y;
@@ -48,23 +68,29 @@ struct Gradients {
 };
 
 /// Sums of dy and of dy * (x - mean) of a chunk in f32, dy masked by relu.
-template <class T, int W, bool kRelu, Gradient kResidual>
-__global__ void __launch_bounds__(kNormThreads, 3) sum_parts(SumParts s, Gradients<T> g, Center center) {
+template <class T, int W, Mask kMask, Gradient kResidual>
+__global__ void __launch_bounds__(kNormThreads, 3) sum_parts(SumParts s, Gradients<T> g, Center center, Forward forward) {
   __shared__ LineSums<W> sums, products;
-  __shared__ float means[kNormVectors * W];
+  __shared__ float means[kNormVectors * W], scales[kNormVectors * W], shifts[kNormVectors * W];
   const BlockPlace<W> at(blockIdx.x, s.strips, s.channels);
   const unsigned lane = blockIdx.y;
   const std::int64_t first = at.chunk * s.chunk, left = s.cut.count(lane) * s.positions - first;
   if (left <= 0) return;
   const unsigned thread = threadIdx.y * kNormVectors + threadIdx.x;
-  if (thread < kNormVectors * W && at.first_channel + thread < s.channels) means[thread] = center.near(at.first_channel + thread);
+  if (const unsigned c = at.first_channel + thread; thread < kNormVectors * W && c < s.channels) {
+    means[thread] = center.near(c);
+    if constexpr (kMask == Mask::input) forward.of(center, c, s.channels, scales[thread], shifts[thread]);
+  }
   __syncthreads();
   const int mine = at.mine(left < s.chunk ? left : s.chunk);
   std::int64_t offset = (s.cut.first(lane) * s.positions + first + threadIdx.y) * s.channels + at.channel;
   const std::int64_t step = static_cast<std::int64_t>(kNormLines) * s.channels;
-  float mean[W], sum[W] = {}, product[W] = {};
+  float mean[W], sum[W] = {}, product[W] = {}, scale[W], shift[W];
 #pragma unroll
-  for (int i = 0; i < W; ++i) mean[i] = at.active ? means[threadIdx.x * W + i] : 0.0f;
+  for (int i = 0; i < W; ++i) {
+    mean[i] = at.active ? means[threadIdx.x * W + i] : 0.0f;
+    if constexpr (kMask == Mask::input) scale[i] = scales[threadIdx.x * W + i], shift[i] = shifts[threadIdx.x * W + i];
+  }
   for (int j = 0; j < mine; j += kRows, offset += kRows * step) {
     ChannelPack<T, W> x[kRows], dy[kRows], y[kRows], residual[kRows];
 #pragma unroll
@@ -72,7 +98,7 @@ __global__ void __launch_bounds__(kNormThreads, 3) sum_parts(SumParts s, Gradien
       if (j + r >= mine) continue;
       x[r].load(g.x + offset + r * step);
       dy[r].load(g.dy + offset + r * step);
-      if constexpr (kRelu) y[r].load(g.y + offset + r * step);
+      if constexpr (kMask == Mask::output) y[r].load(g.y + offset + r * step);
       if constexpr (kResidual == Gradient::accumulate) residual[r].load(g.residual + offset + r * step);
     }
 #pragma unroll
@@ -81,10 +107,14 @@ __global__ void __launch_bounds__(kNormThreads, 3) sum_parts(SumParts s, Gradien
       float value[W], d[W], out[W];
       x[r].widen_to(value);
       dy[r].widen_to(d);
-      if constexpr (kRelu) {
+      if constexpr (kMask == Mask::output) {
         y[r].widen_to(out);
 #pragma unroll
         for (int i = 0; i < W; ++i) d[i] = out[i] > 0.0f ? d[i] : 0.0f;
+      }
+      if constexpr (kMask == Mask::input) {
+#pragma unroll
+        for (int i = 0; i < W; ++i) d[i] = __builtin_fmaf(value[i], scale[i], shift[i]) > kRoundsToZero<T> ? d[i] : 0.0f;
       }
 #pragma unroll
       for (int i = 0; i < W; ++i) {
@@ -139,15 +169,23 @@ __global__ void __launch_bounds__(kNormThreads)
   if (float* const to = bias.of(lane)) to[channel] = static_cast<float>(sum);
 }
 
-template <class T, int W, bool kRelu>
+template <class T, int W, Mask kMask>
 auto choose_sums(Gradient residual) {
-  if (residual == Gradient::accumulate) return sum_parts<T, W, kRelu, Gradient::accumulate>;
-  return residual == Gradient::overwrite ? sum_parts<T, W, kRelu, Gradient::overwrite> : sum_parts<T, W, kRelu, Gradient::none>;
+  if (residual == Gradient::accumulate) return sum_parts<T, W, kMask, Gradient::accumulate>;
+  return residual == Gradient::overwrite ? sum_parts<T, W, kMask, Gradient::overwrite> : sum_parts<T, W, kMask, Gradient::none>;
+}
+
+/// A residual's gradient is asked for with a residual alone, and then the output masks.
+template <class T, int W>
+auto choose_sums(Mask mask, Gradient residual) {
+  if (mask == Mask::input) return sum_parts<T, W, Mask::input, Gradient::none>;
+  return mask == Mask::output ? choose_sums<T, W, Mask::output>(residual) : choose_sums<T, W, Mask::none>(residual);
 }
 
 /// `residual_write`: the place of the residual's gradient among the writes; those of the parameters are the two before it.
 void any_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, std::size_t residual_write, const Center& center,
-              const LaneResult<double>& statistic) {
+              const Forward& forward, const LaneResult<double>& statistic) {
+  const Mask mask = mask_of(spec, center.moments == nullptr);
   const LaneCut cut(call);
   const std::int64_t chunk = chunk_positions(spec.positions), chunks = (cut.most() * spec.positions + chunk - 1) / chunk;
   SumParts s{cut,
@@ -161,13 +199,13 @@ void any_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& cal
   with_element_type(op, spec.dtype, [&](auto type) {
     using T = decltype(type);
     const Gradients<T> g{static_cast<const T*>(call.reads[0]), static_cast<const T*>(call.reads[1]),
-                         spec.relu ? static_cast<const T*>(call.reads.back()) : nullptr,
+                         mask == Mask::output ? static_cast<const T*>(call.reads.back()) : nullptr,
                          residual != Gradient::none ? static_cast<T*>(call.writes[residual_write]) : nullptr};
     with_channel_width<T>(spec.channels, {g.x, g.dy, g.y, g.residual}, [&](auto width) {
       constexpr int kWidth = width.value;
       s.strips = channel_strips<kWidth>(spec.channels);
-      launch(spec.relu ? choose_sums<T, kWidth, true>(residual) : choose_sums<T, kWidth, false>(residual),
-             dim3(s.chunks * s.strips, cut.filled()), dim3(kNormVectors, kNormLines), call.stream, s, g, center);
+      launch(choose_sums<T, kWidth>(mask, residual), dim3(s.chunks * s.strips, cut.filled()), dim3(kNormVectors, kNormLines), call.stream, s, g,
+             center, forward);
     });
   });
   launch(join_sums, dim3(channel_strips<1>(spec.channels), static_cast<unsigned>(cut.lanes)), dim3(kNormVectors, kNormLines), call.stream,
@@ -175,12 +213,14 @@ void any_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& cal
 }
 
 void run_backward_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call) {
-  any_sums(spec, op, call, 3, {static_cast<const double*>(call.reads[2]), nullptr, nullptr, spec.epsilon}, LaneResult<double>(call, 0));
+  Forward forward{};
+  if (mask_of(spec, false) == Mask::input) forward = {static_cast<const float*>(call.reads[3]), static_cast<const float*>(call.reads[4])};
+  any_sums(spec, op, call, 3, {static_cast<const double*>(call.reads[2]), nullptr, nullptr, spec.epsilon}, forward, LaneResult<double>(call, 0));
 }
 
 void run_frozen_sums(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call) {
   any_sums(spec, op, call, 2, {nullptr, static_cast<const float*>(call.reads[2]), static_cast<const float*>(call.reads[3]), spec.epsilon},
-           {});
+           {}, {});
 }
 
 template <class T>
@@ -192,14 +232,16 @@ struct Backward {
   const float* weight;
   const double* totals;  ///< [sum of dy, sum of dy * xhat]
   Center center;
+  Forward forward;
 };
 
 /// dx = a * (dy - mean(dy) - xhat * mean(dy * xhat)) with a = weight / sigma, xhat = (x - mean) / sigma, dy masked by relu; that is
 /// x * slope + (dy * scale + shift). Frozen: dy * scale. Each block works these out for its channels while its first values
 /// are on their way.
-template <class T, int W, bool kRelu, bool kAccumulate, bool kFrozen>
+template <class T, int W, Mask kMask, bool kAccumulate, bool kFrozen>
 __global__ void __launch_bounds__(kNormThreads, 3) backward(Backward<T> b) {
   __shared__ float scales[kNormVectors * W], slopes[kNormVectors * W], shifts[kNormVectors * W];
+  __shared__ float forward_scales[kNormVectors * W], forward_shifts[kNormVectors * W];
   const BlockPlace<W> at(blockIdx.x, b.strips, b.channels);
   const std::int64_t first = at.chunk * kNormPositions, left = b.count - first;
   const int mine = at.mine(left < kNormPositions ? left : kNormPositions);
@@ -212,7 +254,7 @@ __global__ void __launch_bounds__(kNormThreads, 3) backward(Backward<T> b) {
       if (j + r >= mine) continue;
       dy[r].load(b.dy + offset + r * step);
       if constexpr (!kFrozen) x[r].load(b.x + offset + r * step);
-      if constexpr (kRelu) y[r].load(b.y + offset + r * step);
+      if constexpr (kMask == Mask::output) y[r].load(b.y + offset + r * step);
       if constexpr (kAccumulate) before[r].load(b.dx + offset + r * step);
     }
   };
@@ -227,14 +269,16 @@ __global__ void __launch_bounds__(kNormThreads, 3) backward(Backward<T> b) {
       scales[thread] = static_cast<float>(a);
       slopes[thread] = static_cast<float>(tilt);
       shifts[thread] = static_cast<float>(-a * (b.totals[c] * share) - tilt * b.center.moments[1 + c]);
+      if constexpr (kMask == Mask::input) b.forward.of(b.center, c, b.channels, forward_scales[thread], forward_shifts[thread]);
     }
   }
   __syncthreads();
   if (mine == 0) return;
-  float scale[W], slope[W], shift[W];
+  float scale[W], slope[W], shift[W], forward_scale[W], forward_shift[W];
 #pragma unroll
   for (int i = 0; i < W; ++i) {
     scale[i] = scales[threadIdx.x * W + i];
+    if constexpr (kMask == Mask::input) forward_scale[i] = forward_scales[threadIdx.x * W + i], forward_shift[i] = forward_shifts[threadIdx.x * W + i];
     if constexpr (!kFrozen) slope[i] = slopes[threadIdx.x * W + i], shift[i] = shifts[threadIdx.x * W + i];
   }
   for (int j = 0;;) {
@@ -243,7 +287,7 @@ __global__ void __launch_bounds__(kNormThreads, 3) backward(Backward<T> b) {
       if (j + r >= mine) continue;
       float d[W], other[W];
       dy[r].widen_to(d);
-      if constexpr (kRelu) {
+      if constexpr (kMask == Mask::output) {
         y[r].widen_to(other);
 #pragma unroll
         for (int i = 0; i < W; ++i) d[i] = other[i] > 0.0f ? d[i] : 0.0f;
@@ -253,6 +297,10 @@ __global__ void __launch_bounds__(kNormThreads, 3) backward(Backward<T> b) {
         for (int i = 0; i < W; ++i) d[i] = d[i] * scale[i];
       } else {
         x[r].widen_to(other);
+        if constexpr (kMask == Mask::input) {
+#pragma unroll
+          for (int i = 0; i < W; ++i) d[i] = __builtin_fmaf(other[i], forward_scale[i], forward_shift[i]) > kRoundsToZero<T> ? d[i] : 0.0f;
+        }
 #pragma unroll
         for (int i = 0; i < W; ++i) d[i] = __builtin_fmaf(other[i], slope[i], __builtin_fmaf(d[i], scale[i], shift[i]));
       }
@@ -270,26 +318,35 @@ __global__ void __launch_bounds__(kNormThreads, 3) backward(Backward<T> b) {
   }
 }
 
+template <class T, int W, bool kAccumulate, bool kFrozen>
+auto choose_backward(Mask mask) {
+  if constexpr (!kFrozen)
+    if (mask == Mask::input) return backward<T, W, Mask::input, kAccumulate, false>;
+  return mask == Mask::output ? backward<T, W, Mask::output, kAccumulate, kFrozen> : backward<T, W, Mask::none, kAccumulate, kFrozen>;
+}
+
 template <bool kFrozen>
-void any_backward(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, const double* totals, const Center& center) {
+void any_backward(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call, const double* totals, const Center& center,
+                  const Forward& forward) {
+  const Mask mask = mask_of(spec, kFrozen);
   const bool accumulate = op.writes.at(0).mode == WriteMode::accumulate;
   with_element_type(op, spec.dtype, [&](auto type) {
     using T = decltype(type);
     Backward<T> b{static_cast<const T*>(call.reads[0]),
                   static_cast<const T*>(call.reads[1]),
-                  spec.relu ? static_cast<const T*>(call.reads.back()) : nullptr,
+                  mask == Mask::output ? static_cast<const T*>(call.reads.back()) : nullptr,
                   static_cast<T*>(call.writes[0]),
                   call.rows * spec.positions,
                   static_cast<unsigned>(spec.channels),
                   0,
                   static_cast<const float*>(call.reads[2]),
                   totals,
-                  center};
+                  center,
+                  forward};
     with_channel_width<T>(spec.channels, {b.x, b.dy, b.y, b.dx}, [&](auto width) {
       constexpr int kWidth = width.value;
       b.strips = channel_strips<kWidth>(spec.channels);
-      const auto kernel = spec.relu ? (accumulate ? backward<T, kWidth, true, true, kFrozen> : backward<T, kWidth, true, false, kFrozen>)
-                                    : (accumulate ? backward<T, kWidth, false, true, kFrozen> : backward<T, kWidth, false, false, kFrozen>);
+      const auto kernel = accumulate ? choose_backward<T, kWidth, true, kFrozen>(mask) : choose_backward<T, kWidth, false, kFrozen>(mask);
       const std::int64_t chunks = (b.count + kNormPositions - 1) / kNormPositions;
       launch(kernel, dim3(static_cast<unsigned>(chunks) * b.strips), dim3(kNormVectors, kNormLines), call.stream, b);
     });
@@ -298,11 +355,12 @@ void any_backward(const BatchNormSpec& spec, const OpSpec& op, const KernelCall&
 
 void run_backward(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call) {
   any_backward<false>(spec, op, call, static_cast<const double*>(call.reads[4]),
-                      {static_cast<const double*>(call.reads[3]), nullptr, nullptr, spec.epsilon});
+                      {static_cast<const double*>(call.reads[3]), nullptr, nullptr, spec.epsilon},
+                      {static_cast<const float*>(call.reads[2]), mask_of(spec, false) == Mask::input ? static_cast<const float*>(call.reads[5]) : nullptr});
 }
 
 void run_frozen_backward(const BatchNormSpec& spec, const OpSpec& op, const KernelCall& call) {
-  any_backward<true>(spec, op, call, nullptr, {nullptr, nullptr, static_cast<const float*>(call.reads[3]), spec.epsilon});
+  any_backward<true>(spec, op, call, nullptr, {nullptr, nullptr, static_cast<const float*>(call.reads[3]), spec.epsilon}, {});
 }
 
 const RegisterKernel registered[] = {{"batch_norm.backward_sums", batch_norm_sums(run_backward_sums, sizeof(float))},
