@@ -54,11 +54,14 @@ class Conv2d : public Layer {
       reads.push_back({Role::parameter, 1});
       gradients.push_back({Role::parameter_gradient, 1});
     }
+    // One pixel from one pixel: then the gradient is a matrix product, which every library can add to what is there.
+    const auto only = [](const std::vector<std::int64_t>& values, std::int64_t value) { return std::ranges::count(values, value) == std::ssize(values); };
+    const bool by_pixel = taps == 1 && groups_ == 1 && only(stride_, 1) && only(padding, 0);
     const std::int64_t operations = 2 * spec.outputs[0].elements() * (in / groups_) * taps;
     spec.forward = spec.evaluate = {counted(operations, rows_phase("conv2d.forward", reads, {{Role::output}}, attributes))};
     spec.backward = {
         counted(operations, lane_phase("conv2d.backward_weights", {{Role::input}, {Role::output_gradient}}, gradients, attributes)),
-        counted(operations, rows_phase("conv2d.backward_data", {{Role::output_gradient}, {Role::parameter}}, {{Role::input_gradient}}, attributes))};
+        counted(operations, rows_phase("conv2d.backward_data", {{Role::output_gradient}, {Role::parameter}}, {{Role::input_gradient, 0, by_pixel}}, attributes))};
     return spec;
   }
 

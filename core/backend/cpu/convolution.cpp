@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/backend/cpu/add_to.h"
 #include "core/backend/cpu/thread_pool.h"
 
 namespace lockstep::cpu {
@@ -103,6 +104,7 @@ Convolution::Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry
       max_rows_(std::max(lane_rows_, spec.max_rows)),
       dtype_(spec.reads[0].spec.dtype),
       computed_(dtype_),
+      accumulate_(pass == ConvolutionPass::backward_data && spec.writes[0].mode == WriteMode::accumulate),
       source_{.full = geometry.input, .kept = geometry.input, .channels = geometry.in} {
   prepare_thread();
   if (dtype_ != Dtype::f32 && dtype_ != Dtype::bf16)
@@ -172,7 +174,12 @@ std::size_t Convolution::staged_bytes(bool source, std::int64_t rows) const {
 }
 
 std::size_t Convolution::workspace_bytes() const {
-  return aligned(scratch_bytes_) + staged_bytes(true, lane_rows_) + staged_bytes(false, lane_rows_);
+  return aligned(scratch_bytes_) + staged_bytes(true, lane_rows_) + staged_bytes(false, lane_rows_) +
+         (accumulate_ ? aligned(source_bytes(lane_rows_)) : 0);
+}
+
+std::size_t Convolution::source_bytes(std::int64_t rows) const {
+  return static_cast<std::size_t>(rows * geometry_.in * source_.full[0] * source_.full[1]) * size_of(dtype_);
 }
 
 /// A lane's operands, whichever of them the pass writes.
@@ -194,12 +201,22 @@ void Convolution::run(const KernelCall& call) const {
               .weights = to_weights ? call.writes[0] : read(1),
               .destination = to_source ? read(0) : (to_weights ? read(1) : call.writes[0]),
               .bias = !g.bias ? nullptr : (to_weights ? call.writes[1] : read(2))};
-  const std::size_t element = size_of(dtype_);
-  const std::size_t source_bytes = static_cast<std::size_t>(lane_rows_ * g.in * source_.full[0] * source_.full[1]) * element;
-  const std::size_t destination_bytes = static_cast<std::size_t>(lane_rows_ * g.out * g.output[0] * g.output[1]) * element;
+  const std::size_t destination_bytes = static_cast<std::size_t>(lane_rows_ * g.out * g.output[0] * g.output[1]) * size_of(dtype_);
   for (std::int64_t first = 0; first < call.rows; first += lane_rows_) {
-    run_lane(at, std::min(lane_rows_, call.rows - first), call.workspace);
-    at.source = static_cast<std::byte*>(at.source) + source_bytes;
+    const std::int64_t rows = std::min(lane_rows_, call.rows - first);
+    if (accumulate_) {
+      Operands part = at;
+      part.source = call.workspace + workspace_bytes() - aligned(source_bytes(lane_rows_));
+      run_lane(part, rows, call.workspace);
+      const auto elements = static_cast<std::int64_t>(source_bytes(rows) / size_of(dtype_));
+      if (dtype_ == Dtype::f32)
+        add_to(static_cast<const float*>(part.source), static_cast<float*>(at.source), elements);
+      else
+        add_to(static_cast<const BFloat16*>(part.source), static_cast<BFloat16*>(at.source), elements);
+    } else {
+      run_lane(at, rows, call.workspace);
+    }
+    at.source = static_cast<std::byte*>(at.source) + source_bytes(lane_rows_);
     at.destination = static_cast<std::byte*>(at.destination) + destination_bytes;
   }
 }

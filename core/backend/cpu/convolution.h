@@ -34,7 +34,8 @@ enum class ConvolutionPass : std::uint8_t { forward, backward_data, backward_wei
 /// rows run lane by lane, from its first row, and a sample's bits depend on the rows of its lane alone. That costs nothing:
 /// a lane's activations stay in the cache. The primitive for lane_rows is made at once, others (a short last lane) at
 /// their first call. Two things are staged in the workspace: bf16 that the processor cannot multiply is computed in f32
-/// and rounded, and strided 1x1 convolutions for which oneDNN has no kernel of their own run over the pixels they read.
+/// and rounded, and strided 1x1 convolutions for which oneDNN has no kernel of their own run over the pixels they read. An input
+/// gradient that is added to is made in the workspace first.
 class Convolution : public Kernel {
  public:
   Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry, ConvolutionPass pass);
@@ -55,6 +56,7 @@ class Convolution : public Kernel {
   struct Operands;
   void run_lane(const Operands& at, std::int64_t rows, std::byte* workspace) const;
   std::size_t staged_bytes(bool source, std::int64_t rows) const;
+  std::size_t source_bytes(std::int64_t rows) const;
   dnnl::memory::desc plain_weights() const;
 
   std::string where_;
@@ -63,6 +65,7 @@ class Convolution : public Kernel {
   std::int64_t lane_rows_, max_rows_;  ///< one call of backward_weights is one lane
   Dtype dtype_;                        ///< of the operands
   Dtype computed_;                     ///< of the primitive: f32 where bf16 is emulated
+  bool accumulate_ = false;            ///< backward_data
   bool compacted_ = false;             ///< the primitive sees the grid's pixels of the source alone
   PixelGrid source_;                   ///< of one row
   dnnl::memory::desc weights_;

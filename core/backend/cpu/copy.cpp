@@ -1,20 +1,13 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/backend/cpu/add_to.h"
 #include "core/backend/cpu/element_type.h"
 #include "core/backend/cpu/register.h"
 #include "core/backend/cpu/simd.h"
 
 namespace lockstep::cpu {
 namespace {
-
-template <class T>
-void add_to(const T* x, T* y, std::int64_t elements) {
-  dispatch([=]() LOCKSTEP_INLINE {
-#pragma omp simd
-    for (std::int64_t i = 0; i < elements; ++i) store(y[i], to_float(y[i]) + to_float(x[i]));
-  });
-}
 
 void gradient_add(const OpSpec& op, const KernelCall& call) {
   const TensorSpec& x = op.reads[0].spec;

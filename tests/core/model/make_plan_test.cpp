@@ -56,6 +56,32 @@ TEST(FuseTest, AValueWithTwoConsumersIsNotFused) {
   EXPECT_EQ(fuse(graph).nodes().size(), 3u);
 }
 
+/// A value with two consumers, the second of which (in backward order) is a convolution of this size.
+Plan plan_of_a_shortcut_round(std::int64_t size) {
+  Graph graph;
+  const int x = graph.input("input", {Shape{6, 6, 2}, Dtype::f32});
+  const int target = graph.input("target", {Shape{}, Dtype::i64});
+  const auto conv = [&](int from, const std::string& name, std::int64_t extent) {
+    return graph.add("conv2d", layer({{"conv2d", Value::integer(4)}, {"size", Value::integer(extent)}}), name, {from});
+  };
+  const int stem = conv(x, "stem", 3);
+  const int sum = graph.add("add", layer("add"), "sum", {conv(stem, "body", size), stem});
+  const int head = graph.add("dense", layer({{"dense", Value::integer(3)}}), "head", {graph.add("flatten", layer("flatten"), "flat", {sum})});
+  graph.set_output(head);
+  graph.add_loss("cross_entropy", make_from<Loss>({{"cross_entropy", Value::text("target")}}), "loss", {head, target});
+  return plan_of(std::move(graph));
+}
+
+TEST(MakePlanTest, AConvolutionByPixelAddsItsGradientToWhatIsThereAndOthersPassByATemporary) {
+  const auto ops = [](const Plan& plan) {
+    std::multiset<std::string> result;
+    for (const Instruction& instruction : plan.training.instructions) result.insert(instruction.op);
+    return result;
+  };
+  EXPECT_EQ(ops(plan_of_a_shortcut_round(1)).count("gradient.add"), 0u);
+  EXPECT_EQ(ops(plan_of_a_shortcut_round(3)).count("gradient.add"), 1u);
+}
+
 TEST(MakePlanTest, ParametersLieInBackwardOrder) {
   const Plan plan = plan_of(residual_graph());
   std::vector<std::string> names;

@@ -2,6 +2,7 @@
 // attributes: stride [h, w], padding [top, left, bottom, right], groups, tf32.
 #include "core/backend/cuda/register.h"
 #include "core/backend/cuda/vendor/convolution.h"
+#include "core/backend/cuda/vendor/dense.h"
 
 namespace lockstep::cuda {
 
@@ -31,6 +32,10 @@ std::unique_ptr<Kernel> make_forward(const OpSpec& spec) {
 
 std::unique_ptr<Kernel> make_backward_data(const OpSpec& spec) {
   const auto geometry = geometry_of(spec, spec.writes[0].spec.shape, spec.reads[0].spec.shape, spec.reads[1].spec.shape, false);
+  // cuDNN's interface does not add to what is there. A convolution that may be asked to is a product of pixels (core/layers/conv2d.cpp).
+  if (spec.writes[0].mode == WriteMode::accumulate)
+    return make_dense(spec, {.out = geometry.out, .in = geometry.in, .positions = geometry.input[0] * geometry.input[1], .layout = "[out, kh, kw, in]"},
+                      DensePass::backward_data);
   return std::make_unique<Convolution>(spec, geometry, ConvolutionPass::backward_data);
 }
 

@@ -132,10 +132,10 @@ void Matmul::run(const cublasLtMatmulAlgo_t& algorithm, const void* a, const voi
   require(is_aligned(a, problem_.align_a) && is_aligned(b, problem_.align_b) && is_aligned(d, problem_.align_d) && is_aligned(bias, 16),
           "matmul {}: an address is not aligned as promised", problem_.text());
   require(problem_.bias == (bias != nullptr), "matmul {}: bias or not", problem_.text());
-  const float one = 1, zero = 0;
+  const float one = 1, before = problem_.accumulate ? 1 : 0;
   const std::lock_guard lock(mutex_);
   if (bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
-  check(cublasLtMatmul(cublaslt_handle(), operation_, &one, a, a_, b, b_, &zero, d, d_, d, d_, &algorithm, workspace, workspace_bytes,
+  check(cublasLtMatmul(cublaslt_handle(), operation_, &one, a, a_, b, b_, &before, d, d_, d, d_, &algorithm, workspace, workspace_bytes,
                        native(stream)),
         "cublasLtMatmul");
 }

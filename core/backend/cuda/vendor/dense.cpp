@@ -1,4 +1,6 @@
 // y[n, o] = b[o] + sum over i of x[n, i] * w[o, i], by cuBLASLt; the bias in its epilogue, the bias gradient by column_sums.
+#include "core/backend/cuda/vendor/dense.h"
+
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -21,23 +23,26 @@ constexpr std::size_t kAlignment = 256, kWorkspace = std::size_t{32} << 20;
 /// Weight and bias are packed to the activations' type (an f32 weight is used as it is). One algorithm serves all numbers of
 /// rows: the first listed for kReferenceLanes lanes that serves one lane and one row too, so that it does not depend on the ranks that
 /// share a batch. Longer calls are made in pieces. Where no algorithm serves all, each number of rows has one of its own, made at
-/// its first call, which must not be while recording; the executor's probe finds out.
+/// its first call, which must not be while recording; the executor's probe finds out. Rows are counted, not samples.
 class Dense : public Kernel {
  public:
-  Dense(const OpSpec& spec, const Shape& weight, bool bias, DensePass pass)
+  Dense(const OpSpec& spec, const DenseShape& shape, DensePass pass)
       : where_(spec.layer + ": " + spec.op),
         pass_(pass),
-        out_(weight[0]),
-        in_(weight[1]),
-        bias_(bias),
+        out_(shape.out),
+        in_(shape.in),
+        positions_(shape.positions),
+        bias_(shape.bias),
+        accumulate_(spec.writes[0].mode == WriteMode::accumulate),
+        layout_(shape.layout),
         dtype_(spec.reads[0].spec.dtype),
-        lane_rows_(std::max<std::int64_t>(1, spec.lane_rows)),
-        max_rows_(pass == DensePass::backward_weights ? lane_rows_ : std::max(lane_rows_, spec.max_rows)),
+        lane_rows_(std::max<std::int64_t>(1, spec.lane_rows) * positions_),
+        max_rows_(pass == DensePass::backward_weights ? lane_rows_ : std::max(lane_rows_, spec.max_rows * positions_)),
         piece_rows_(pass == DensePass::backward_weights ? lane_rows_ : std::min(max_rows_, kReferenceLanes * lane_rows_)),
         tf32_(dtype_ == Dtype::f32 && spec.attributes.has("tf32") && spec.attributes.integer("tf32") != 0) {
     if (dtype_ != Dtype::f32 && dtype_ != Dtype::bf16 && dtype_ != Dtype::f16)
       fail(ErrorKind::run_file, "{}: expected f32, bf16 or f16 activations, got {}", where_, name_of(dtype_));
-    const std::size_t sums = pass == DensePass::backward_weights && bias ? column_sums_workspace(lane_rows_, out_) : 0;
+    const std::size_t sums = pass == DensePass::backward_weights && bias_ ? column_sums_workspace(lane_rows_, out_) : 0;
     sums_bytes_ = (sums + kAlignment - 1) / kAlignment * kAlignment;
     matmul_bytes_ = kWorkspace;
     if (vendor_options().properties.empty()) choose();
@@ -48,24 +53,25 @@ class Dense : public Kernel {
   std::string implementation() const override { return "cublaslt"; }
 
   void run(const KernelCall& call) const override {
-    require(call.rows <= max_rows_, "{}: {} rows in a call of at most {}", where_, call.rows, max_rows_);
+    const std::int64_t rows = call.rows * positions_;
+    require(rows <= max_rows_, "{}: {} rows in a call of at most {}", where_, rows, max_rows_);
     const auto padded = (kAlignment - reinterpret_cast<std::uintptr_t>(call.workspace) % kAlignment) % kAlignment;
     std::byte* const workspace = call.workspace + padded;
     const bool to_weights = pass_ == DensePass::backward_weights;
     if (to_weights && bias_ && call.writes[1])
-      column_sums(call.rows, out_, dtype_, call.reads[1], static_cast<float*>(call.writes[1]), workspace, call.stream);
+      column_sums(rows, out_, dtype_, call.reads[1], static_cast<float*>(call.writes[1]), workspace, call.stream);
     if (!call.writes[0]) return;
-    if (call.rows == 0) {
+    if (rows == 0) {
       if (to_weights)
         check(cudaMemsetAsync(call.writes[0], 0, static_cast<std::size_t>(in_ * out_) * sizeof(float), native(call.stream)), "cudaMemsetAsync");
       return;
     }
     const void* const bias = bias_ && pass_ == DensePass::forward ? call.reads[2] : nullptr;
-    for (std::int64_t first = 0; first < call.rows; first += piece_rows_) {
+    for (std::int64_t first = 0; first < rows; first += piece_rows_) {
       const auto row = [&](const void* base, std::int64_t columns) {
         return static_cast<const std::byte*>(base) + static_cast<std::size_t>(first * columns) * size_of(dtype_);
       };
-      const Product& product = this->product(std::min(piece_rows_, call.rows - first));
+      const Product& product = this->product(std::min(piece_rows_, rows - first));
       const bool forward = pass_ == DensePass::forward;
       const void* const read = row(call.reads[0], forward || to_weights ? in_ : out_);
       const void* const a = to_weights ? read : call.reads[1];
@@ -82,7 +88,7 @@ class Dense : public Kernel {
     return read == 2 ? static_cast<std::size_t>(out_) * size_of(dtype_) : 0;
   }
 
-  std::string packed_layout(int) const override { return fmt::format("[out, in] {}", name_of(dtype_)); }
+  std::string packed_layout(int) const override { return fmt::format("{} {}", layout_, name_of(dtype_)); }
 
   void pack(int read, const float* plain, std::byte* packed, StreamView stream) const override {
     require(packed_bytes(read) > 0, "{}: operand {} is not packed", where_, read);
@@ -100,13 +106,14 @@ class Dense : public Kernel {
     MatmulProblem problem = dense_problem(pass_, in_, out_, rows, lane_rows_, dtype_);
     problem.tf32 = tf32_;
     problem.bias = bias_ && pass_ == DensePass::forward;
+    problem.accumulate = accumulate_;
     return problem;
   }
 
   void choose() {
     const bool to_weights = pass_ == DensePass::backward_weights;
     const Matmul reference(problem(to_weights ? lane_rows_ : kReferenceLanes * lane_rows_)), lane(problem(lane_rows_));
-    const Matmul one(problem(to_weights ? lane_rows_ : 1)), piece(problem(piece_rows_));
+    const Matmul one(problem(to_weights ? lane_rows_ : positions_)), piece(problem(piece_rows_));
     for (const auto& algorithm : reference.algorithms(kWorkspace)) {
       const auto many = reference.workspace_of(algorithm), usual = lane.workspace_of(algorithm), least = one.workspace_of(algorithm);
       if (!many || !usual || !least || std::max({*many, *usual, *least}) > kWorkspace) continue;
@@ -139,8 +146,9 @@ class Dense : public Kernel {
 
   std::string where_;
   DensePass pass_;
-  std::int64_t out_, in_;
-  bool bias_;
+  std::int64_t out_, in_, positions_;
+  bool bias_, accumulate_;
+  std::string layout_;
   Dtype dtype_;
   std::int64_t lane_rows_, max_rows_;
   std::int64_t piece_rows_;  ///< the most rows of one product
@@ -151,16 +159,20 @@ class Dense : public Kernel {
   mutable std::map<std::int64_t, std::unique_ptr<Product>> products_;
 };
 
+DenseShape shape_of(const OperandSpec& weight, bool bias) { return {.out = weight.spec.shape[0], .in = weight.spec.shape[1], .bias = bias}; }
+
 const RegisterKernel forward("dense.forward", [](const OpSpec& spec) -> std::unique_ptr<Kernel> {
-  return std::make_unique<Dense>(spec, spec.reads[1].spec.shape, spec.reads.size() > 2, DensePass::forward);
+  return make_dense(spec, shape_of(spec.reads[1], spec.reads.size() > 2), DensePass::forward);
 });
 const RegisterKernel backward_data("dense.backward_data", [](const OpSpec& spec) -> std::unique_ptr<Kernel> {
-  return std::make_unique<Dense>(spec, spec.reads[1].spec.shape, false, DensePass::backward_data);
+  return make_dense(spec, shape_of(spec.reads[1], false), DensePass::backward_data);
 });
 const RegisterKernel backward_weights("dense.backward_weights", [](const OpSpec& spec) -> std::unique_ptr<Kernel> {
-  return std::make_unique<Dense>(spec, spec.writes[0].spec.shape, spec.writes.size() > 1, DensePass::backward_weights);
+  return make_dense(spec, shape_of(spec.writes[0], spec.writes.size() > 1), DensePass::backward_weights);
 });
 
 }  // namespace
+
+std::unique_ptr<Kernel> make_dense(const OpSpec& spec, const DenseShape& shape, DensePass pass) { return std::make_unique<Dense>(spec, shape, pass); }
 
 }  // namespace lockstep::cuda

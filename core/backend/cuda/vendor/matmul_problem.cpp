@@ -9,8 +9,8 @@
 namespace lockstep::cuda {
 
 std::string MatmulProblem::text() const {
-  return fmt::format("{}x{}x{} {}{} ld {},{},{} {} to {}{}{}", m, n, k, transpose_a ? 't' : 'n', transpose_b ? 't' : 'n', lda, ldb, ldd,
-                     name_of(inputs), name_of(output), tf32 ? " tf32" : "", bias ? " bias" : "");
+  return fmt::format("{}x{}x{} {}{} ld {},{},{} {} to {}{}{}{}", m, n, k, transpose_a ? 't' : 'n', transpose_b ? 't' : 'n', lda, ldb, ldd,
+                     name_of(inputs), name_of(output), tf32 ? " tf32" : "", bias ? " bias" : "", accumulate ? " added" : "");
 }
 
 void MatmulProblem::require_valid() const {

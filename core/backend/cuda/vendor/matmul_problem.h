@@ -7,7 +7,7 @@
 
 namespace lockstep::cuda {
 
-/// D = op(A) op(B) [+ bias], all stored by columns as cuBLAS sees them: D is m x n, op(A) m x k, op(B) k x n, the bias has
+/// D [+]= op(A) op(B) [+ bias], all stored by columns as cuBLAS sees them: D is m x n, op(A) m x k, op(B) k x n, the bias has
 /// m entries and is added to every column. Leading dimensions and alignments (bytes that addresses are multiples of) are
 /// promised to cuBLASLt, whose descriptors check nothing; `require_valid` does.
 struct MatmulProblem {
@@ -15,7 +15,7 @@ struct MatmulProblem {
   bool transpose_a = false, transpose_b = false;
   std::int64_t lda = 0, ldb = 0, ldd = 0;
   Dtype inputs = Dtype::f32, output = Dtype::f32;  ///< the bias has the output's type
-  bool tf32 = false, bias = false;
+  bool tf32 = false, bias = false, accumulate = false;
   std::uint32_t align_a = 16, align_b = 16, align_d = 16;
 
   /// `internal` error for sizes below one, leading dimensions shorter than a column, alignments that are no power of two or

@@ -162,6 +162,7 @@ void Matmul::run(const cublasLtMatmulAlgo_t& algorithm, const void* a, const voi
     for (std::int64_t row = 0; row < p.m; ++row)
       for (std::int64_t column = 0; column < p.n; ++column) {
         double sum = p.bias ? load(bias, p.output, row) : 0.0f;
+        if (p.accumulate) sum += load(d, p.output, row + column * p.ldd);
         for (std::int64_t i = 0; i < p.k; ++i)
           sum += static_cast<double>(load(a, p.inputs, p.transpose_a ? i + row * p.lda : row + i * p.lda)) *
                  load(b, p.inputs, p.transpose_b ? column + i * p.ldb : i + column * p.ldb);

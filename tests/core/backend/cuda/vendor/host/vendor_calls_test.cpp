@@ -23,7 +23,8 @@ struct Shapes {
 const Shapes kShapes[] = {{7, 8, 16, 3, 1, 1}, {6, 3, 5, 3, 2, 1}, {5, 4, 6, 1, 1, 1}, {5, 4, 6, 1, 2, 1}, {4, 6, 6, 3, 1, 6}, {0, 24, 10, 1, 1, 1}, {0, 5, 3, 1, 1, 1}, {0, 7, 300, 1, 1, 1}};
 constexpr const char* kPasses[] = {"forward", "backward_data", "backward_weights"};
 
-OpSpec spec_of(const Shapes& s, const std::string& pass, Dtype dtype, std::int64_t lane_rows, std::int64_t max_rows) {
+OpSpec spec_of(const Shapes& s, const std::string& pass, Dtype dtype, std::int64_t lane_rows, std::int64_t max_rows,
+               WriteMode mode = WriteMode::overwrite) {
   const std::int64_t pad = s.kernel / 2, made = s.size ? (s.size + 2 * pad - s.kernel) / s.stride + 1 : 0;
   const OperandSpec x{Role::input, {s.size ? Shape{s.size, s.size, s.in} : Shape{s.in}, dtype}};
   const OperandSpec y{Role::output, {s.size ? Shape{made, made, s.out} : Shape{s.out}, dtype}};
@@ -36,6 +37,7 @@ OpSpec spec_of(const Shapes& s, const std::string& pass, Dtype dtype, std::int64
   if (s.size)
     spec.attributes = {{"stride", std::vector<std::int64_t>{s.stride, s.stride}}, {"padding", std::vector<std::int64_t>(4, pad)}, {"groups", s.groups}};
   spec.lane_rows = lane_rows, spec.max_rows = max_rows;
+  spec.writes[0].mode = mode;
   return spec;
 }
 
@@ -58,10 +60,10 @@ struct Block {
 /// One op on both engines.
 class Pair {
  public:
-  Pair(const Shapes& shapes, const std::string& pass, Dtype dtype, std::int64_t lane_rows, std::int64_t max_rows)
+  Pair(const Shapes& shapes, const std::string& pass, Dtype dtype, std::int64_t lane_rows, std::int64_t max_rows, WriteMode mode = WriteMode::overwrite)
       : dtype_(dtype),
-        spec_(spec_of(shapes, pass, dtype, lane_rows, max_rows)),
-        plain_(spec_of(shapes, pass, Dtype::f32, max_rows, max_rows)),
+        spec_(spec_of(shapes, pass, dtype, lane_rows, max_rows, mode)),
+        plain_(spec_of(shapes, pass, Dtype::f32, max_rows, max_rows, mode)),
         kernel_(cuda::kernels().at(spec_.op)(spec_)) {
     EXPECT_EQ(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), cudaSuccess);
     for (std::size_t i = 0; i < spec_.reads.size(); ++i) {
@@ -90,6 +92,7 @@ class Pair {
       const std::size_t shift = offset(operand, first) % 256;
       writes.push_back(std::make_unique<Block>(bytes + shift));
       w.push_back(skip_bias && i == 1 ? nullptr : writes.back()->data() + shift);
+      if (operand.mode == WriteMode::accumulate) write_before(w.back(), static_cast<std::int64_t>(bytes / size_of(dtype_)));
     }
     const Block workspace(kernel_->workspace_bytes() + 64);
     kernel_->run({.reads = r, .writes = w, .rows = count, .first_row = first, .workspace = workspace.data() + 64, .stream = {stream_}});
@@ -119,6 +122,20 @@ class Pair {
   }
   static std::size_t offset(const OperandSpec& operand, std::int64_t first) {
     return is_whole(operand) ? 0 : static_cast<std::size_t>(first) * operand.spec.bytes();
+  }
+
+  /// What an accumulated result is added to: numbers that every type holds.
+  static float before(std::int64_t element) { return 0.25f * static_cast<float>(element % 7 - 3); }
+
+  void write_before(void* target, std::int64_t elements) const {
+    std::vector<float> wide;
+    std::vector<std::uint16_t> narrow;
+    for (std::int64_t e = 0; e < elements; ++e) {
+      wide.push_back(before(e));
+      narrow.push_back(dtype_ == Dtype::bf16 ? to_bfloat16(before(e)).bits : to_float16(before(e)).bits);
+    }
+    const void* from = dtype_ == Dtype::f32 ? static_cast<const void*>(wide.data()) : narrow.data();
+    EXPECT_EQ(cudaMemcpy(target, from, static_cast<std::size_t>(elements) * size_of(dtype_), cudaMemcpyHostToDevice), cudaSuccess);
   }
 
   std::unique_ptr<Block> upload(int index, const std::vector<float>& values) {
@@ -167,6 +184,8 @@ class Pair {
       const auto slot = static_cast<std::size_t>(kernel->slot_elements(static_cast<int>(i))) * 4;
       writes.emplace_back(slot ? slot : plain_.writes[i].spec.bytes() * static_cast<std::size_t>(is_whole(plain_.writes[i]) ? 1 : std::max<std::int64_t>(1, count)));
       w.push_back(writes.back().data());
+      const auto floats = static_cast<std::int64_t>(writes.back().bytes() / sizeof(float));
+      for (std::int64_t e = 0; e < floats && plain_.writes[i].mode == WriteMode::accumulate; ++e) static_cast<float*>(w.back())[e] = before(e);
     }
     HostBuffer workspace(kernel->workspace_bytes());
     kernel->run({.reads = r, .writes = w, .rows = count, .first_row = first, .workspace = workspace.data()});
@@ -211,6 +230,18 @@ TEST_F(VendorCallsTest, EveryPassAndTypeEqualsTheCpuEngine) {
         EXPECT_LE(to_weights ? 0 : pair.difference(0, 4, 4), tolerance(dtype)) << what << ", the second lane";
         EXPECT_LE(to_weights ? pair.difference(1, 0, 4) : 0, 1e-6) << what << ", bias";
       }
+}
+
+/// Cases of a 1x1 convolution whose gradient joins another one: one product, no part of its own.
+TEST_F(VendorCallsTest, AnInputGradientOfAConvolutionByPixelIsAddedToWhatIsThere) {
+  for (const Shapes& shapes : {Shapes{5, 4, 6, 1, 1, 1}, Shapes{6, 8, 16, 1, 1, 1}})
+    for (const Dtype dtype : {Dtype::f32, Dtype::bf16, Dtype::f16}) {
+      Pair pair(shapes, "backward_data", dtype, 4, 8, WriteMode::accumulate);
+      EXPECT_EQ(pair.kernel().implementation(), "cublaslt");
+      EXPECT_LE(pair.difference(0, 0, 8), tolerance(dtype)) << name_of(dtype);
+      EXPECT_LE(pair.difference(0, 0, 3), tolerance(dtype)) << name_of(dtype) << ", a short batch";
+      EXPECT_LE(pair.difference(0, 4, 4), tolerance(dtype)) << name_of(dtype) << ", the second lane";
+    }
 }
 
 TEST_F(VendorCallsTest, RowsThatBeginAnywhereAreServedThroughAlignedCopies) {
