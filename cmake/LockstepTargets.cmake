@@ -78,5 +78,5 @@ file(GLOB mpi_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/distributed/mpi/*.cp
 if(LOCKSTEP_MPI AND mpi_sources)
   add_library(lockstep_mpi MODULE ${mpi_sources})
   target_link_libraries(lockstep_mpi PRIVATE lockstep lockstep_flags MPI::MPI_CXX)
-  install(TARGETS lockstep_mpi LIBRARY DESTINATION lib)
+  install(TARGETS lockstep_mpi LIBRARY DESTINATION lib OPTIONAL)
 endif()

@@ -10,6 +10,7 @@ lockstep_packages=(
   dataset-fashion-mnist
 )
 lockstep_test_packages=(libgtest-dev libboost-context-dev hdf5-tools ccache python3)
+lockstep_bundle_packages=(patchelf xz-utils)
 
 # Installs those of the named packages that are missing; says which; needs root or sudo only then.
 install_packages() {

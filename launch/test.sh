@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . launch/set_up.sh
 
-install_packages "${lockstep_packages[@]}" "${lockstep_test_packages[@]}"
+install_packages "${lockstep_packages[@]}" "${lockstep_test_packages[@]}" "${lockstep_bundle_packages[@]}"
 fetch_cudnn_frontend
 configure_and_build build-tests all
 mpi_environment

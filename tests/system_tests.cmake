@@ -12,9 +12,13 @@ foreach(file ${system_files})
     elseif(line MATCHES "def (test_[a-z0-9_]+)")
       set(method ${CMAKE_MATCH_1})
       string(REGEX REPLACE "^test_" "" what ${method})
+      set(seconds 120)
+      if(name STREQUAL "bundle")
+        set(seconds 300) # whichever comes first packs it
+      endif()
       add_test(NAME system/${name}/${what} COMMAND ${Python3_EXECUTABLE} ${file} ${class}.${method})
       # Several ranks wait for each other: nothing else should take their cores.
-      set_tests_properties(system/${name}/${what} PROPERTIES LABELS system TIMEOUT 120 RUN_SERIAL TRUE
+      set_tests_properties(system/${name}/${what} PROPERTIES LABELS system TIMEOUT ${seconds} RUN_SERIAL TRUE
         ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;LOCKSTEP_PROGRAM=$<TARGET_FILE:lockstep_program>;LOCKSTEP_MPIRUN=${MPIEXEC_EXECUTABLE};LOCKSTEP_SHIM=$<$<TARGET_EXISTS:lockstep_shim>:${CMAKE_BINARY_DIR}/shim>")
     endif()
   endforeach()
