@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <vector>
 
@@ -22,32 +24,40 @@ std::vector<std::string> candidates(const std::string& file) {
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
   if (!program.empty()) folders.push_back(program.parent_path().parent_path() / "lib");
   std::vector<std::string> result;
-  for (const fs::path& folder : folders) {
-    const std::string path = fs::absolute(folder / file, ignored).lexically_normal().string();
-    if (result.empty() || result.front() != path) result.push_back(path);
-  }
+  for (const fs::path& folder : folders)
+    for (const fs::path& inside : {folder / "site" / file, folder / file}) {
+      const std::string path = fs::absolute(inside, ignored).lexically_normal().string();
+      if (std::find(result.begin(), result.end(), path) == result.end()) result.push_back(path);
+    }
   return result;
 }
 
 }  // namespace
 
-void* open_plug_in(const std::string& file, const char* entry, PlugInScope scope) {
-  const std::vector<std::string> paths = candidates(file);
-  std::string path;
+std::string find_plug_in(const PlugIn& plug_in) {
   std::error_code ignored;
-  for (const std::string& candidate : paths)
-    if (path.empty() && fs::exists(candidate, ignored)) path = candidate;
-  if (path.empty()) fail(ErrorKind::usage, "plug-in: \"{}\" is not installed: looked for {}", file, join(paths));
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_NODELETE | (scope == PlugInScope::global ? RTLD_GLOBAL : RTLD_LOCAL));
+  if (const char* named = plug_in.variable ? std::getenv(plug_in.variable) : nullptr; named && *named) {
+    if (!fs::exists(named, ignored)) fail(ErrorKind::usage, "plug-in: {} names \"{}\": there is no such file", plug_in.variable, named);
+    return fs::absolute(named, ignored).lexically_normal().string();
+  }
+  const std::vector<std::string> paths = candidates(plug_in.file);
+  for (const std::string& path : paths)
+    if (fs::exists(path, ignored)) return path;
+  fail(ErrorKind::usage, "plug-in: \"{}\" is not installed: looked for {}", plug_in.file, join(paths));
+}
+
+void* open_plug_in(const PlugIn& plug_in, const char* entry) {
+  const std::string path = find_plug_in(plug_in);
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_NODELETE | (plug_in.scope == PlugInScope::global ? RTLD_GLOBAL : RTLD_LOCAL));
   if (!library) fail(ErrorKind::usage, "plug-in: \"{}\" does not load: {}", path, dlerror());
   const auto build = reinterpret_cast<const char* (*)()>(dlsym(library, "lockstep_plug_in_build"));
   void* function = dlsym(library, entry);
   if (!build || !function)
     fail(ErrorKind::usage, "plug-in: \"{}\" is no lockstep plug-in: expected the functions \"lockstep_plug_in_build\" and \"{}\"", path,
          entry);
-  if (std::string(build()) != kPlugInBuild)
+  if (std::string(build()) != plug_in.build)
     fail(ErrorKind::usage, "plug-in: \"{}\": expected build \"{}\", got \"{}\"; build it again from this version's source", path,
-         kPlugInBuild, build());
+         plug_in.build, build());
   return function;
 }
 

@@ -61,7 +61,7 @@ CudaPlugIn installed_cuda_plug_in() {
           .open =
               [] {
                 open_nvidia_libraries(variable);
-                open_plug_in("liblockstep_cuda.so", kOpenNccl, PlugInScope::local);
+                open_plug_in({.file = "liblockstep_cuda.so"}, kOpenNccl);
               }};
 }
 

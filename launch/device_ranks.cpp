@@ -54,7 +54,7 @@ std::vector<std::string> nccl_libraries(const Environment& environment) {
 }
 
 std::function<OpenNccl> find_open_nccl() {
-  return reinterpret_cast<OpenNccl*>(open_plug_in("liblockstep_cuda.so", kOpenNccl, PlugInScope::local));
+  return reinterpret_cast<OpenNccl*>(open_plug_in({.file = "liblockstep_cuda.so"}, kOpenNccl));
 }
 
 DeviceRanks open_device_ranks(RunOptions::Collectives wanted, Device& device, const std::string& device_name, Communicator& ranks,

@@ -36,6 +36,7 @@ Environment:
   LOCKSTEP_CUDA_LIBRARIES folders of cuDNN, cuBLASLt and NVRTC, separated by colons
   LOCKSTEP_CUDA_PLANS     a file of chosen convolution engines
   LOCKSTEP_NCCL           the path of libnccl.so.2
+  LOCKSTEP_MPI_PLUG_IN    the MPI plug-in to take instead of the installed one: share/lockstep/mpi/build.sh makes one
 
 Signals: SIGUSR1, SIGUSR2 and SIGTERM save the state after the running step and end with 75; so does the first Ctrl-C.
 )";

@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "distributed/world.h"
 #include "launch/command.h"
 #include "launch/version.h"
 
@@ -62,9 +63,7 @@ int choose(std::span<const std::string> arguments, CommandContext& context) {
 /// This process' number in its job; also where it failed before it met the others.
 int rank_in_job(const CommandContext& context) {
   if (context.world) return context.world->rank();
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
-    if (const char* rank = std::getenv(name)) return std::atoi(rank);
-  return 0;
+  return rank_by_launcher([](const char* name) -> const char* { return std::getenv(name); });
 }
 
 /// Most errors are every rank's, and one line says enough: rank 0 speaks first and ends the job. A rank that is still

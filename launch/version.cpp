@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "distributed/mpi_plug_in.h"
 #include "launch/nvidia_libraries.h"
 #include "lockstep_version.h"
 
@@ -37,7 +38,7 @@ std::string describe_version() {
   line("HDF5", or_none(LOCKSTEP_HDF5_VERSION));
   line("oneDNN", or_none(LOCKSTEP_DNNL_VERSION));
   line("Boost", or_none(LOCKSTEP_BOOST_VERSION));
-  line("MPI plug-in", or_none(LOCKSTEP_MPI_VERSION));
+  line("MPI plug-in", describe_mpi_plug_in());
   line("CUDA plug-in", or_none(LOCKSTEP_CUDA_VERSION));
   const int driver = nvidia_driver_version();
   line("NVIDIA driver", driver ? fmt::format("for CUDA {}.{}", driver / 1000, driver % 1000 / 10) : "none");

@@ -1,7 +1,7 @@
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_test(NAME rules/text COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/rules/check_rules.py)
 set(header_folders --include ${CMAKE_BINARY_DIR}/generated --include ${DNNL_INCLUDE_DIR})
-foreach(folder ${HDF5_INCLUDE_DIRS} ${MPI_CXX_INCLUDE_DIRS})
+foreach(folder ${HDF5_INCLUDE_DIRS})
   list(APPEND header_folders --include ${folder})
 endforeach()
 if(LOCKSTEP_CUDA_HEADERS)

@@ -7,18 +7,19 @@
 #include "distributed/world.h"
 #include "tests/distributed/distributed_checks.h"
 
-/// The checks of the unit tests, by ranks that mpirun started. Small messages are forced into pieces.
+/// The checks of the unit tests, by ranks that an mpirun started, of Open MPI or of MPICH. Small messages are forced into pieces.
 namespace lockstep {
 namespace {
 
 std::unique_ptr<Communicator> world;
 
 TEST(MpiTest, TheWorldHasTheRanksThatWereStarted) {
-  EXPECT_EQ(world->size(), std::atoi(std::getenv("OMPI_COMM_WORLD_SIZE")));
-  EXPECT_EQ(world->rank(), std::atoi(std::getenv("OMPI_COMM_WORLD_RANK")));
+  const bool open_mpi = std::getenv("OMPI_COMM_WORLD_SIZE");
+  EXPECT_EQ(world->size(), std::atoi(std::getenv(open_mpi ? "OMPI_COMM_WORLD_SIZE" : "PMI_SIZE")));
+  EXPECT_EQ(world->rank(), std::atoi(std::getenv(open_mpi ? "OMPI_COMM_WORLD_RANK" : "PMI_RANK")));
   EXPECT_EQ(world->local_size(), world->size());
   EXPECT_EQ(world->local_rank(), world->rank());
-  EXPECT_EQ(world->describe().find("Open MPI"), 0u) << world->describe();
+  EXPECT_EQ(world->describe().find(open_mpi ? "Open MPI v" : "MPICH "), 0u) << world->describe();
 }
 
 TEST(MpiTest, CollectivesDeliver) {
@@ -37,6 +38,19 @@ TEST(MpiTest, GradientsHaveTheBitsOfTheTree) {
     for (std::int64_t elements : {1, 100, 20000})
       for (bool in_place : {true, false}) testing::check_gradients(*world, lanes, elements, RunMode::exact, in_place);
   testing::check_gradients(*world, 16, 1000, RunMode::fast, true);
+}
+
+TEST(MpiTest, AnErrorHasTheTextOfMpi) {
+  std::byte nothing{};
+  try {
+    world->broadcast(&nothing, 1, world->size());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::io);
+    const std::string text = error.what(), start = fmt::format("mpi: rank {}: MPI_Bcast: ", world->rank());
+    EXPECT_EQ(text.find(start), 0u) << text;
+    EXPECT_NE(text.find("root", start.size()), std::string::npos) << text;
+  }
 }
 
 TEST(MpiTest, OneRanksErrorIsKnownToAll) {

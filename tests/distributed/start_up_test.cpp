@@ -8,6 +8,7 @@
 #include "distributed/agree.h"
 #include "distributed/broadcast_visitor.h"
 #include "distributed/gathering_visitor.h"
+#include "distributed/mpi_plug_in.h"
 #include "distributed/plug_in.h"
 #include "distributed/rank_list.h"
 #include "distributed/thread_communicator.h"
@@ -196,6 +197,52 @@ TEST(WorldTest, LaunchersAreRecognised) {
   EXPECT_TRUE(started_by_launcher(environment({{"OMPI_COMM_WORLD_SIZE", "1"}})));
   EXPECT_TRUE(started_by_launcher(environment({{"PMIX_RANK", "0"}})));
   EXPECT_TRUE(started_by_launcher(environment({{"PMI_RANK", "0"}})));
+  for (const char* name : {"PMI_SIZE", "MPI_LOCALNRANKS", "MV2_COMM_WORLD_RANK", "PALS_RANKID"})
+    EXPECT_TRUE(started_by_launcher(environment({{name, "1"}}))) << name;
+}
+
+TEST(WorldTest, TheLauncherTellsTheRankBeforeMpiDoes) {
+  EXPECT_EQ(rank_by_launcher(environment({})), 0);
+  EXPECT_EQ(rank_by_launcher(environment({{"SLURM_PROCID", "3"}})), 3);
+  EXPECT_EQ(rank_by_launcher(environment({{"SLURM_PROCID", "0"}, {"PMI_RANK", "2"}})), 2);
+  EXPECT_EQ(rank_by_launcher(environment({{"PMIX_RANK", "1"}, {"OMPI_COMM_WORLD_RANK", "5"}})), 5);
+}
+
+/// The message, or "" where the world is whole.
+std::string world_error(std::map<std::string, std::string> variables, int size, std::string_view mpi) {
+  try {
+    require_whole_world(environment(std::move(variables)), size, mpi);
+    return "";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    return error.what();
+  }
+}
+
+TEST(WorldTest, ALauncherOfAnotherMpiIsNamedWithBothNumbersAndTheRemedy) {
+  EXPECT_EQ(world_error({{"PMI_SIZE", "4"}}, 1, "Open MPI v4.1.4"),
+            "start-up: the launcher and the MPI plug-in are of different MPIs: PMI_SIZE says 4 ranks, Open MPI v4.1.4 finds 1; start with the mpirun "
+            "of Open MPI v4.1.4, or build the plug-in with the mpicc of this launcher's MPI: share/lockstep/mpi/build.sh MPICC");
+  EXPECT_EQ(world_error({{"SLURM_STEP_NUM_TASKS", "4"}, {"PMIX_RANK", "1"}}, 1, "MPICH 4.0.2"),
+            "start-up: the launcher and the MPI plug-in are of different MPIs: SLURM_STEP_NUM_TASKS says 4 ranks, MPICH 4.0.2 finds 1; start with an "
+            "\"srun --mpi=...\" that MPICH 4.0.2 knows (\"srun --mpi=list\" shows what the site has), or build the plug-in with the mpicc of this "
+            "launcher's MPI: share/lockstep/mpi/build.sh MPICC");
+  EXPECT_NE(world_error({{"OMPI_COMM_WORLD_SIZE", "2"}, {"PMI_SIZE", "1"}}, 1, "MPICH"), "");
+}
+
+TEST(WorldTest, AWorldInsideAnotherJobIsWhole) {
+  EXPECT_EQ(world_error({{"OMPI_COMM_WORLD_SIZE", "2"}, {"SLURM_NTASKS", "8"}}, 2, "Open MPI"), "");
+  EXPECT_EQ(world_error({{"PMI_SIZE", "2"}, {"SLURM_STEP_NUM_TASKS", "1"}}, 2, "MPICH"), "");
+  EXPECT_EQ(world_error({{"SLURM_STEP_NUM_TASKS", "1"}, {"SLURM_NTASKS", "8"}}, 1, ""), "");
+  EXPECT_EQ(world_error({{"SLURM_STEP_NUM_TASKS", "2"}, {"PMIX_RANK", "0"}}, 6, "Open MPI"), "");
+  EXPECT_EQ(world_error({{"PMI_SIZE", "odd"}}, 1, "MPICH"), "");
+}
+
+TEST(MpiPlugInTest, LibrariesAreNamedShortly) {
+  EXPECT_EQ(mpi_library_name("Open MPI v4.1.4, package: Debian OpenMPI, ident: 4.1.4"), "Open MPI v4.1.4");
+  EXPECT_EQ(mpi_library_name("MPICH Version:\t4.0.2\nMPICH Release date:\tThu Apr"), "MPICH 4.0.2");
+  EXPECT_EQ(mpi_library_name("MVAPICH2 Version      :\t2.3.7\nMVAPICH2 Release date"), "MVAPICH2 2.3.7");
+  EXPECT_EQ(mpi_library_name("Intel(R) MPI Library 2021.9 for Linux* OS\n"), "Intel(R) MPI Library 2021.9 for Linux* OS");
 }
 
 TEST(WorldTest, SlurmTasksThatFindThemselvesAloneGetTheMpiHint) {
@@ -216,7 +263,7 @@ TEST(WorldTest, SlurmTasksThatFindThemselvesAloneGetTheMpiHint) {
 
 TEST(PlugInTest, AnAbsentLibraryIsNamedWithWhereItWasLookedFor) {
   try {
-    open_plug_in("liblockstep_absent.so", "entry", PlugInScope::local);
+    open_plug_in({.file = "liblockstep_absent.so"}, "entry");
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::usage);

@@ -52,7 +52,7 @@ THIRD_PARTY = {
     r"zlib\.h": ["io", "tests"],
     r"omp\.h": ["core/backend/cpu", "tests/core/backend/cpu"],
 }
-PRIVATE_HEADER_FOLDERS = ("core/backend/cpu", "core/backend/cuda", "distributed/nccl", "distributed/mpi", "io", "tests")
+PRIVATE_HEADER_FOLDERS = ("core/backend/cpu", "core/backend/cuda", "distributed/nccl", "io", "tests")
 PRINTS = re.compile(r"std::cout|std::cerr|\bprintf\s*\(|\bfprintf\s*\(|\bputs\s*\(|(?<!void )(?<![\w.>:])(std::)?(exit|_exit|abort|quick_exit)\s*\(")
 DEVICE_IF = re.compile(r"^\s*#\s*(if|ifdef|ifndef|elif).*(CUDA|NVCC|HIP|GPU|AVX|AMX)", re.I)
 
@@ -60,7 +60,7 @@ DEVICE_IF = re.compile(r"^\s*#\s*(if|ifdef|ifndef|elif).*(CUDA|NVCC|HIP|GPU|AVX|
 def files():
     for folder in SOURCES:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in (".h", ".cpp", ".cu", ".cuh"):
+            if path.suffix in (".h", ".c", ".cpp", ".cu", ".cuh"):
                 yield path, path.relative_to(ROOT).as_posix()
 
 

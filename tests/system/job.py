@@ -90,13 +90,14 @@ def _processes_of_session(session):
 
 
 class Job:
-    """The program, started in a session of its own; `ranks` 0 is a plain process without mpirun."""
+    """The program, started in a session of its own; `ranks` 0 is a plain process without mpirun. `launcher` is a whole command line in the place of
+    Open MPI's mpirun, which marks nothing."""
 
-    def __init__(self, folder, arguments, ranks=0, mpirun=(), program=(PROGRAM,), environment=None):
+    def __init__(self, folder, arguments, ranks=0, mpirun=(), program=(PROGRAM,), environment=None, launcher=()):
         if ranks and not shutil.which(MPIRUN):
             raise unittest.SkipTest("this build has no mpirun")
         start = [MPIRUN, "-np", str(ranks), "--oversubscribe", "--bind-to", "none", "--tag-output", "--mca", "mpi_yield_when_idle", "1",
-                 *mpirun] if ranks else []
+                 *mpirun] if ranks else list(launcher)
         self.tagged, self.start = bool(ranks), time.monotonic()
         variables = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", **(environment or {})}
         self.files = [tempfile.TemporaryFile("w+", errors="replace") for _ in range(2)]

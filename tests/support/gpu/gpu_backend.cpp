@@ -10,7 +10,7 @@
 namespace lockstep::test {
 
 std::unique_ptr<Backend> make_cuda_backend() {
-  open_plug_in("liblockstep_cuda.so", kOpenNccl, PlugInScope::local);
+  open_plug_in({.file = "liblockstep_cuda.so"}, kOpenNccl);
   Value options;
   options.set("cuda", Value::boolean(true));
   options.set("device", Value::integer(0));

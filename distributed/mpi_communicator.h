@@ -2,12 +2,8 @@
 
 #include <string>
 
-// Only the C interface: the C++ one is gone from MPI-3.
-#define OMPI_SKIP_MPICXX 1
-#define MPICH_SKIP_MPICXX 1
-#include <mpi.h>
-
 #include "distributed/communicator.h"
+#include "distributed/mpi/mpi_calls.h"
 
 namespace lockstep {
 
@@ -15,8 +11,8 @@ namespace lockstep {
 /// communicators of a process one at a time. Counts above `largest_message` bytes go in pieces.
 class MpiCommunicator : public Communicator {
  public:
-  /// `owns_world`: `close` finalizes MPI; otherwise it frees the group.
-  MpiCommunicator(MPI_Comm comm, std::size_t largest_message, bool owns_world);
+  /// `owns_world`: `close` finalizes MPI; otherwise it frees the group. `calls` outlives this.
+  MpiCommunicator(const LockstepMpiCalls& calls, LockstepMpiHandle comm, std::size_t largest_message, bool owns_world);
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
@@ -37,14 +33,19 @@ class MpiCommunicator : public Communicator {
 
  private:
   void check(int code, const char* call) const;
-  void sum(void* data, std::int64_t count, MPI_Datatype type, std::size_t item_bytes);
+  template <class Item>
+  void sum(Item* data, std::int64_t count, int (*all_reduce)(LockstepMpiHandle, Item*, int));
   void gather_in_pieces(const std::byte* send, std::byte* receive, std::span<const std::size_t> bytes);
 
-  MPI_Comm comm_;
+  const LockstepMpiCalls& calls_;
+  LockstepMpiHandle comm_;
   std::size_t largest_;
   bool owns_world_;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   std::string library_;
 };
+
+/// Starts MPI by the plug-in: all ranks of the job.
+std::unique_ptr<Communicator> open_mpi_world(std::size_t largest_message);
 
 }  // namespace lockstep
