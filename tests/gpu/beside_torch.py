@@ -1,0 +1,92 @@
+"""A recipe's training step beside PyTorch's ways to run the same one; what the stages `step*` share."""
+import pathlib
+
+from abba import Side, compare
+from stage import Failed, Skip
+
+PEER = pathlib.Path(__file__).resolve().parent / "peer" / "step_peer.py"
+# PyTorch's ways, by name: the best of them is what we compare with. The last is other arithmetic (weights in bf16 alone), for orientation.
+WAYS = {
+    "compiled": ["--compile", "max-autotune"],
+    "eager": [],
+    "compiled, one graph": ["--compile", "max-autotune-no-cudagraphs", "--graph"],
+    "eager, one graph": ["--graph"],
+    "compiled, bf16 weights": ["--compile", "max-autotune", "--precision", "pure-bf16"],
+}
+SHAPES = {"fashion_mnist": ([28, 28, 1], 10)}
+NO_RANKING = ("compiled, bf16 weights",)
+
+
+def run_file(job, model):
+    folder = "resnet" if model.startswith("resnet") else model
+    path = job.places.recipe(f"{folder}/{model}.toml" if folder != model else f"{model}/run.toml")
+    if not path.is_file():
+        raise Skip(f"no recipe {path}")
+    return path
+
+
+def our_step(job, model, batch, precision, *overrides):
+    """The command that serves our steps."""
+    height, width, channels = SHAPES.get(model, ([224, 224, 3], 1000))[0]
+    return [job.places.lockstep, "bench", "step", run_file(job, model), f"data.global_batch={batch}", f"data.input.shape=[{height},{width},{channels}]",
+            f"run.precision={precision}", f"run.device={job.places.device}", *overrides]
+
+
+def torch_device(job):
+    """The device that PyTorch has here: "cuda", "cpu", or "no device" where it is not installed."""
+    try:
+        return job.run([job.places.python, "-c", "import torch; print('cuda' if torch.cuda.is_available() else 'cpu')"], seconds=60).split()[-1]
+    except Failed:
+        return "no device: it is not installed"
+
+
+def no_peer(job):
+    """Why there is nothing to compare with; empty where there is."""
+    device = torch_device(job)
+    return "" if device == job.places.device else f"PyTorch here has {device}, the program {job.places.device}"
+
+
+def beside_torch(job, model, batch, ways, precision="bf16", clip=0.0, targets=None):
+    """Figures of one model and batch. `targets`: at least so much, by figure: "samples/s", and a ratio by way or "best"."""
+    targets, tiny = targets or {}, job.options.tiny
+    shape, classes = SHAPES.get(model, ([224, 224, 3], 1000))
+    warm_up, seconds, rounds = (0.1, 0.05, 2) if tiny else (5, 2.0, 5)
+    name = f"{model} batch {batch} {precision}"
+    with Side(job, "lockstep", [*our_step(job, model, batch, precision), "--warm-up", warm_up, "--serve"], batch) as ours:
+        ours.ready(240)
+        results, lacking = {}, no_peer(job)
+        for way in ways:
+            if lacking:
+                job.leave_out(f"{name}, PyTorch {way}", lacking)
+                continue
+            if job.left() < (2 if tiny else 60):
+                job.leave_out(f"{name}, PyTorch {way}", f"{job.left():.0f} s are left of the stage")
+                continue
+            command = [job.places.python, PEER, "--model", model, "--batch", batch, "--shape", ",".join(map(str, shape)), "--classes", classes, "--clip", clip,
+                       "--device", job.places.device, "--warm-up", warm_up, "--precision", precision, *(["--threads", "1"] if job.places.device == "cpu" else []),
+                       *WAYS[way]]
+            result = job.part(f"{name}, PyTorch {way}", lambda: measure(job, ours, way, command, batch, rounds, seconds))
+            if result:
+                results[way] = result
+                job.figure(f"{name}: Lockstep / PyTorch {way}", result["ratio"]["values"], "times as fast", targets.get(way), **sides(result))
+        if not results:
+            count = ours.block_steps(seconds)
+            ours.blocks = [ours.steps(count) for _ in range(2 * rounds)]
+    job.figure(f"{name}: Lockstep", [batch / s for s in ours.blocks], "samples/s", targets.get("samples/s"), side=ours.record())
+    ranked = [way for way in results if way not in NO_RANKING]
+    if ranked:
+        best = min(ranked, key=lambda way: results[way]["peer"]["step_ms"]["median"])
+        job.figure(f"{name}: Lockstep / PyTorch's best", results[best]["ratio"]["values"], "times as fast", targets.get("best"), best=best)
+    return ours
+
+
+def sides(result):
+    return {key: result[key] for key in ("ours", "peer", "protocol")}
+
+
+def measure(job, ours, way, command, batch, rounds, seconds):
+    with Side(job, f"PyTorch {way}", command, batch, {"TORCHINDUCTOR_CACHE_DIR": str(job.folder.parent / "inductor")}) as peer:
+        peer.ready(400)
+        job.check(f"PyTorch {way} has as many parameters", ours.facts.get("parameters") == peer.facts["parameters"],
+                  f"{ours.facts.get('parameters')}, {peer.facts['parameters']}")
+        return compare(ours, peer, rounds, seconds)
