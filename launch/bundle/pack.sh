@@ -82,15 +82,16 @@ while read -r library; do cp -L "$library" "$root/lib/"; done <"$work/lib"
 while read -r library; do cp -L "$library" "$root/lib/openmpi/"; done <"$work/openmpi"
 
 # --- who finds whom -------------------------------------------------------------------------------------------------------------
-# RPATH goes before LD_LIBRARY_PATH, so a host's older libstdc++ does no harm. The MPI plug-in alone has a RUNPATH, which goes after it:
-# a site's libmpi is taken where one is loaded.
+# RPATH goes before LD_LIBRARY_PATH, so a host's older libstdc++ does no harm. The MPI plug-in alone has a RUNPATH, which goes after it,
+# and the program's RPATH leaves Open MPI out: a site's libmpi is taken where one is loaded.
 cc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$root/bin/lockstep" "$here/starter.c"
 cc -std=gnu17 -O2 -Wall -Wextra -Werror -shared -fPIC -s -o "$root/lib/openmpi/libopen_mpi_home.so" "$here/open_mpi_home.c"
 for program in "$root"/libexec/*; do
   [ "${program##*/}" = lockstep ] || ln "$root/bin/lockstep" "$root/bin/${program##*/}"
 done
 find "$root/lib" -name '*.so*' -exec chmod u+w {} +
-patchelf --force-rpath --set-rpath '$ORIGIN/../lib:$ORIGIN/../lib/openmpi' "$root"/libexec/*
+patchelf --force-rpath --set-rpath '$ORIGIN/../lib' "$root"/libexec/*
+patchelf --force-rpath --set-rpath '$ORIGIN/../lib:$ORIGIN/../lib/openmpi' "$root"/libexec/{mpirun,orted}
 patchelf --force-rpath --set-rpath '$ORIGIN' "$root"/lib/*.so*
 patchelf --force-rpath --set-rpath '$ORIGIN:$ORIGIN/..' "$root"/lib/openmpi/*.so*
 patchelf --force-rpath --set-rpath '$ORIGIN/..:$ORIGIN/../..' "$root"/lib/openmpi/{components,pmix}/*.so
