@@ -129,7 +129,7 @@ done < <(cat "$work/lib" "$work/openmpi") >"$work/paths"
 packages=$({ xargs dpkg -S <"$work/paths" 2>/dev/null || true; } | sed 's/:.*//' | cat - <(printf '%s\n' libc6 openmpi-bin) | sort -u)
 for package in $packages $headers; do cp -L "/usr/share/doc/$package/copyright" "$root/share/licences/$package.txt"; done
 {
-  "$build/bin/lockstep" --version | sed '/NVIDIA driver/d; /processor/d'
+  "$build/bin/lockstep" --version | grep -vE '^  (MPI plug-in|NVIDIA driver|processor)'
   echo && echo "From Debian $(cat /etc/debian_version):"
   dpkg-query -W -f '  ${Package} ${Version}\n' $packages $headers | sort -u
   echo && echo "sha256:"
