@@ -9,13 +9,9 @@ lockstep_packages=(
   libspdlog-dev libfmt-dev libxxhash-dev zlib1g-dev
   dataset-fashion-mnist
 )
-<<<<<<< HEAD
-lockstep_test_packages=(libgtest-dev libboost-context-dev hdf5-tools ccache python3)
-lockstep_bundle_packages=(patchelf xz-utils)
-=======
 # MPICH beside Open MPI: the MPI plug-in is built again for it. Debian keeps mpirun and mpicc Open MPI's.
 lockstep_test_packages=(libgtest-dev libboost-context-dev hdf5-tools ccache python3 mpich libmpich-dev)
->>>>>>> b9bc935 (distributed: MPI behind a C struct, one file to build with a site's mpicc; worlds smaller than the launcher's end with a line)
+lockstep_bundle_packages=(patchelf xz-utils)
 
 # Installs those of the named packages that are missing; says which; needs root or sudo only then.
 install_packages() {
