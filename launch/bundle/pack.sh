@@ -51,7 +51,7 @@ strip --strip-unneeded "$root"/libexec/* "$root"/lib/*.so
 
 # --- Open MPI -------------------------------------------------------------------------------------------------------------------
 # Not: MPI's files, OpenSHMEM, simulators, and whatever stands on a network's own library: a site with such a network has its own MPI.
-cp "$(readlink -f /usr/bin/mpirun)" "$root/libexec/mpirun"
+cp /usr/bin/orterun "$root/libexec/mpirun"
 cp /usr/bin/orted "$root/libexec/"
 for component in $debian/openmpi/lib/openmpi3/mca_*.so; do
   case ${component##*/} in

@@ -53,19 +53,28 @@ class PackedTest(bundle_case.BundleCase):
         text = "".join(path.read_text() for path in self.work.glob(f"{stem}.*"))
         return {os.path.normpath(path) for path in re.findall(r"calling init: (\S+)", text)}
 
-    def libmpi_under(self, mpirun):
-        """Which libmpi a rank takes where the loader's path leads to this machine's own."""
-        where = pathlib.Path(os.path.realpath("/usr/lib/x86_64-linux-gnu/libmpi.so.40")).parent
-        environment = {**os.environ, "LD_LIBRARY_PATH": str(where), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-        bundle_case.run_well(mpirun, "-np", "1", "env", "LD_DEBUG=files", f"LD_DEBUG_OUTPUT={self.work}/rank", self.bundle / "bin/lockstep",
-                             *bundle_case.train("run.toml", "run"), cwd=self.work, env=environment)
+    def libmpi_under(self, mpirun, **environment):
+        """Which libmpi two ranks take."""
+        environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", **environment}
+        met = bundle_case.run_well(mpirun, "-np", "2", "--oversubscribe", "--bind-to", "none", "env", "LD_DEBUG=files", f"LD_DEBUG_OUTPUT={self.work}/rank",
+                                   self.bundle / "bin/lockstep", "ranks", env=environment)
+        self.assertRegex(met, r"(?m)^2 ranks over .*\(Open MPI ")
         return [path for path in self.opened("rank") if "libmpi.so" in path]
 
     def test_the_sites_mpi_serves_under_its_own_mpirun(self):
-        self.assertEqual(self.libmpi_under(job.MPIRUN), ["/usr/lib/x86_64-linux-gnu/libmpi.so.40"])
+        self.assertEqual(self.libmpi_under(job.MPIRUN, LD_LIBRARY_PATH="/usr/lib/x86_64-linux-gnu"), ["/usr/lib/x86_64-linux-gnu/libmpi.so.40"])
 
     def test_the_bundles_mpi_serves_under_the_bundles_mpirun(self):
-        self.assertEqual(self.libmpi_under(self.bundle / "bin/mpirun"), [f"{self.bundle}/lib/openmpi/libmpi.so.40"])
+        found = self.libmpi_under(self.bundle / "bin/mpirun", LD_LIBRARY_PATH="/usr/lib/x86_64-linux-gnu", OPAL_PREFIX="/opt/sites")
+        self.assertEqual(found, [f"{self.bundle}/lib/openmpi/libmpi.so.40"])
+
+    def test_a_plug_in_built_for_the_sites_mpi_takes_that(self):
+        said = bundle_case.run_well(self.bundle / "share/lockstep/mpi/build.sh", "--to", self.work, shutil.which("mpicc.openmpi") or "mpicc",
+                                    env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"})
+        self.assertIn("answers  Open MPI", said)
+        found = self.libmpi_under(job.MPIRUN, LOCKSTEP_MPI_PLUG_IN=str(self.work / "liblockstep_mpi.so"))
+        self.assertEqual([os.path.basename(path) for path in found], ["libmpi.so.40"])
+        self.assertFalse(found[0].startswith(str(self.bundle)), found)
 
     def test_wishes_that_cannot_be_met(self):
         result = bundle_case.run(self.bundle / "bin/lockstep", env={"LOCKSTEP_LIBC": "musl"})
