@@ -52,10 +52,18 @@ work=$(mktemp -d) || stop "no temporary folder: set TMPDIR" 74
 trap 'rm -rf "$work"' EXIT
 built=$work/liblockstep_mpi.so
 
-"$found" -std=c99 -O2 -fPIC -shared -o "$built" "$here/mpi_calls.c" >"$work/log" 2>&1 || {
-  cat "$work/log" >&2
-  stop "\"$found\" does not compile $here/mpi_calls.c: expected the wrapper of an MPI-3 library"
+compile() {
+  "$found" -std=c99 -O2 -fPIC -shared -o "$built" "$here/mpi_calls.c" "$@" >"$work/log" 2>&1 || {
+    cat "$work/log" >&2
+    stop "\"$found\" does not compile $here/mpi_calls.c: expected the wrapper of an MPI-3 library"
+  }
 }
+compile
+# Again with the folder of the MPI that was found, as a RUNPATH: LD_LIBRARY_PATH goes before it, and the program's own folders, where an
+# MPI of the same name may lie, are not asked.
+run_path=$(ldd "$built" 2>/dev/null | sed -n 's|.*=> *\(/.*\)/lib[^/]*mpi[^/]*\.so.*|-Wl,-rpath,\1|p' | sort -u | tr '\n' ' ')
+# shellcheck disable=SC2086  # one word for each folder
+[ -z "$run_path" ] || compile -Wl,--enable-new-dtags $run_path
 
 # It must load into the program, with the libraries that this shell finds.
 answer=

@@ -104,6 +104,9 @@ class BuildTest(PlugInTest):
         self.assertEqual(code, 0, said)
         self.assertIn(f"use      nothing to do: it goes before {prefix}/lib/liblockstep_mpi.so; remove it to go back", said)
         self.assertIn(f"{prefix}/lib/site/liblockstep_mpi.so (", plug_in())
+        # Without a RUNPATH of its own it would be served by the program's folders, where an MPI of the same name may lie.
+        entries = subprocess.run(["readelf", "-d", prefix / "lib/site/liblockstep_mpi.so"], capture_output=True, text=True, check=True).stdout
+        self.assertIn("(RUNPATH)", entries)
 
     @unittest.skipUnless(shutil.which("mpicc"), "no mpicc")
     def test_where_it_cannot_write_it_asks_for_another_folder(self):
