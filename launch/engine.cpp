@@ -17,11 +17,6 @@
 namespace lockstep {
 namespace {
 
-int choose_threads(const RunOptions& options, const Communicator& ranks) {
-  if (options.threads > 0) return options.threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / ranks.local_size());
-}
-
 void meet_on_host(Engine& engine, const RunOptions& options, Communicator& ranks) {
   if (options.mode == RunMode::exact) {
     engine.statistics = std::make_unique<TreeStatisticsReducer>(ranks);
@@ -46,6 +41,11 @@ void meet_on_devices(Engine& engine, const RunOptions& options, Communicator& ra
 }
 
 }  // namespace
+
+int choose_threads(const RunOptions& options, const Communicator& ranks) {
+  if (options.threads > 0) return options.threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / ranks.local_size());
+}
 
 Engine make_engine(const RunOptions& options, Communicator& ranks) {
   require_lanes(options.lanes, ranks.size());

@@ -25,6 +25,9 @@ struct Engine {
   std::unique_ptr<GradientSynchronizer> gradients;
 };
 
+/// The workers of a rank on the CPU: `run.threads`, and for "auto" this rank's share of the processors that the node has.
+int choose_threads(const RunOptions& options, const Communicator& ranks);
+
 /// Collective. `usage` error when there are more ranks than lanes, or `run.device` or `run.collectives` is not to be had.
 Engine make_engine(const RunOptions& options, Communicator& ranks);
 

@@ -5,41 +5,23 @@
 #include <filesystem>
 #include <ostream>
 
-#include "core/base/hash.h"
 #include "core/base/text.h"
 #include "core/model/state_digest.h"
 #include "core/train/evaluator.h"
 #include "distributed/agree.h"
-#include "distributed/gathering_visitor.h"
-#include "distributed/start_up.h"
 #include "io/checkpoint_store.h"
 #include "io/snapshot_writer.h"
-#include "launch/engine.h"
-#include "launch/model_setup.h"
 #include "launch/profile.h"
 #include "launch/run_callbacks.h"
-#include "launch/run_data.h"
 #include "launch/run_directory.h"
 #include "launch/run_file.h"
 #include "launch/resolved_run.h"
 #include "launch/resume_overrides.h"
+#include "launch/training_setup.h"
 #include "launch/version.h"
 
 namespace lockstep {
 namespace {
-
-/// Plug-ins of the training side, made from the run file.
-struct Recipe {
-  std::unique_ptr<Optimizer> optimizer;
-  std::unique_ptr<Schedule> schedule;
-  std::unique_ptr<Clipping> clipping;
-};
-
-Recipe make_recipe(const TrainOptions& train) {
-  Recipe recipe{.optimizer = make_plug_in<Optimizer>(train.optimizer), .schedule = make_plug_in<Schedule>(train.schedule)};
-  if (train.clip) recipe.clipping = make_plug_in<Clipping>(*train.clip);
-  return recipe;
-}
 
 CheckpointPolicy checkpoint_policy(const RunConfig& config) {
   CheckpointPolicy policy{.keep = config.checkpoint.keep, .best = config.checkpoint.best};
@@ -74,18 +56,6 @@ CheckpointMeta load_state(const std::string& path, RunState& state, const VisitS
   checkpoint.state.restore(visit, "\"" + path + "\"");
   if (state.loss_scale_streak.has_value() != streak.has_value()) state.loss_scale = scale, state.loss_scale_streak = streak;
   return std::move(checkpoint.meta);
-}
-
-/// What must agree on all ranks, and what decides the bits.
-std::vector<StartUpFact> start_up_facts(const RunConfig& config, const RunData& data, const Plan& plan, const Backend& backend) {
-  const auto digest = [](const std::string& text) { return digest_hex(text.data(), text.size()); };
-  return {{.name = "program", .value = version_line(), .remedy = "start the same program on every node"},
-          {.name = "run file", .value = digest(resolved_run_text(config)), .remedy = "start all ranks with the same run file and overrides"},
-          {.name = "model", .value = digest(describe_plan(plan))},
-          {.name = "data", .value = data.train.digest() + (data.validation ? " " + data.validation->digest() : ""), .kind = ErrorKind::content,
-           .remedy = "every node must see the same files"},
-          {.name = "numerics", .value = backend.describe(),
-           .remedy = "use nodes of one kind, or set ONEDNN_MAX_CPU_ISA to what all have"}};
 }
 
 /// `train` with `run.if_exists = "resume"` brings a run file of its own, `resume` overrides: either may differ from what the run began with.
@@ -123,16 +93,10 @@ class TrainingRun {
   RunPaths paths_;
   std::unique_ptr<RunDirectory> directory_;  ///< rank 0 alone
   bool resume_ = false;
-  RunData data_;
-  std::shared_ptr<const Plan> plan_;  // shared with programs and store
-  LossScaling scaling_;
-  Recipe recipe_;
-  ParameterStore store_;
-  Profile profile_;
-  TrainingStep step_;
-  std::unique_ptr<Loader> training_, validation_;
+  TrainingSetup setup_;
+  RunState& state_;
+  std::unique_ptr<Loader> validation_;
   std::unique_ptr<Evaluator> evaluator_;
-  RunState state_;
   CheckpointStore checkpoints_;
   SnapshotWriter writer_;
   RunCallbacks callbacks_;
@@ -153,40 +117,27 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
       ranks_(ranks),
       engine_(make_engine(config_.run, ranks)),
       paths_{config_.run.directory},
-      data_((open_directory(), load_run_data(config_))),
-      plan_(compile_model(config_, data_.train.batch_fields(activation_dtype(choose_precision(config_.run, *engine_.backend))),
-                          choose_precision(config_.run, *engine_.backend))),
-      scaling_(choose_loss_scaling(config_.train, plan_->options.precision)),
-      recipe_(make_recipe(config_.train)),
-      store_((compare_facts(ranks, start_up_facts(config_, data_, *plan_, *engine_.backend)), plan_), static_cast<std::uint64_t>(config_.run.seed),
-             recipe_.optimizer->slots(), engine_.backend->device()),
-      profile_(engine_.backend->device()),
-      step_({.plan = plan_, .backend = *engine_.backend, .mode = engine_.mode, .share = engine_.share, .statistics = *engine_.statistics,
-             .gradients = *engine_.gradients, .optimizer = *recipe_.optimizer, .clipping = recipe_.clipping.get(), .store = store_,
-             .overflow = scaling_.dynamic() ? TrainingStep::Overflow::is_skipped : TrainingStep::Overflow::fails}),
-      training_(training_loader(data_, config_, *plan_, engine_)),
-      state_{.store = store_, .schedule = *recipe_.schedule, .callbacks = {}, .seed = config_.run.seed, .fitted = fitted_numbers(data_.train),
-             .carried = make_carried(*plan_, engine_.share.lanes.count() * plan_->lane_rows(), engine_.backend->device()),
-             .first_row = engine_.share.lanes.first * plan_->lane_rows(), .total_rows = plan_->options.lanes * plan_->lane_rows()},
+      setup_(config_, (open_directory(), load_run_data(config_)), engine_, ranks),
+      state_(setup_.state),
       checkpoints_(paths_.checkpoints(), checkpoint_policy(config_)),
       writer_([this](const CheckpointMeta& about, const Snapshot& copy) { checkpoints_.save(about, copy); }),
       callbacks_({.config = config_, .paths = paths_, .root = ranks.rank() == 0, .progress = request.progress, .out = out}),
-      loop_(loop_settings(config_, *recipe_.optimizer, scaling_),
-            {.source = *training_, .step = step_, .state = state_, .ranks = ranks, .evaluate = {},
+      loop_(loop_settings(config_, *setup_.recipe.optimizer, setup_.scaling),
+            {.source = *setup_.training, .step = setup_.step, .state = state_, .ranks = ranks, .evaluate = {},
              .save = [this](const TrainingLoop::Metrics& metrics) { save(metrics); }, .restore_best = [this] { restore_best(); },
              .stop_requested = request.stop_requested}) {
-  if (data_.validation) {
-    validation_ = evaluation_loader(*data_.validation, *plan_, engine_);
-    evaluator_ = std::make_unique<Evaluator>(plan_, *engine_.backend, engine_.mode, engine_.share, *engine_.statistics);
+  if (setup_.data.validation) {
+    validation_ = evaluation_loader(*setup_.data.validation, *setup_.plan, engine_);
+    evaluator_ = std::make_unique<Evaluator>(setup_.plan, *engine_.backend, engine_.mode, engine_.share, *engine_.statistics);
     loop_.evaluate_with([this] {
       TrainingLoop::Metrics result;
-      for (const auto& [name, value] : evaluator_->run(*validation_, store_.view(), store_.device_states())) result["validation." + name] = value;
+      for (const auto& [name, value] : evaluator_->run(*validation_, setup_.store.view(), setup_.store.device_states())) result["validation." + name] = value;
       return result;
     });
   }
   if (!request.profile) return;
-  step_.profile(&profile_);
-  step_.record(false);  // so that a profiler's ranges hold the kernels
+  setup_.step.profile(&setup_.profile);
+  setup_.step.record(false);  // so that a profiler's ranges hold the kernels
 }
 
 /// Rank 0 alone touches the directory; what it finds all ranks hear.
@@ -203,12 +154,7 @@ void TrainingRun::open_directory() {
   resume_ = resume != 0;
 }
 
-VisitState TrainingRun::gathered() {
-  return [this](StateVisitor& visitor) {
-    GatheringVisitor whole(ranks_, visitor);
-    state_.visit(whole);
-  };
-}
+VisitState TrainingRun::gathered() { return gathered_state(state_, ranks_); }
 
 void TrainingRun::resume() {
   std::string path, note;
@@ -250,8 +196,8 @@ void TrainingRun::restore_best() {
   if (is_root()) writer_.wait();
   const std::string path = broadcast_text(ranks_, is_root() ? checkpoints_.best_path().value_or("") : "");
   if (path.empty()) return;
-  load_checkpoint(path, [this](StateVisitor& visitor) { store_.visit_weights(visitor); }, SnapshotMatch::subset);
-  store_.commit();
+  load_checkpoint(path, [this](StateVisitor& visitor) { setup_.store.visit_weights(visitor); }, SnapshotMatch::subset);
+  setup_.store.commit();
   if (is_root()) callbacks_.note(fmt::format("early stopping: the best weights are back ({})", path));
 }
 
@@ -262,14 +208,10 @@ void TrainingRun::record(RunPhase phase, int code, const std::string& message) {
 
 void TrainingRun::describe() {
   if (!request_.overrides.empty()) callbacks_.note("overrides: " + request_.overrides);
-  const auto device = engine_.backend->identity();
-  const int workers = engine_.backend->workers();
-  const std::string each = device ? "on " + device->name : fmt::format("of {} thread{}", workers, workers == 1 ? "" : "s");
-  callbacks_.note(fmt::format("{} rank{} {} ({}), {}, {} mode, {}", ranks_.size(), ranks_.size() == 1 ? "" : "s", each, ranks_.describe(),
-                              engine_.backend->describe(), engine_.mode == RunMode::exact ? "exact" : "fast", name_of(plan_->options.precision)));
+  callbacks_.note(describe_ranks(engine_, ranks_, setup_.plan->options.precision));
   for (const std::string& note : engine_.notes) callbacks_.note(note);
-  callbacks_.note(fmt::format("{} parameters, {} training samples, global batch {} in {} lanes, {} steps", format_count(plan_->parameter_elements()),
-                              format_count(data_.train.samples()), format_count(plan_->options.global_batch), plan_->options.lanes,
+  callbacks_.note(fmt::format("{} parameters, {} training samples, global batch {} in {} lanes, {} steps", format_count(setup_.plan->parameter_elements()),
+                              format_count(setup_.data.train.samples()), format_count(config_.data.global_batch), config_.run.lanes,
                               format_count(loop_.total_steps())));
 }
 
@@ -286,15 +228,14 @@ TrainingReport TrainingRun::run() {
 /// The test set is seen once, at the end, by the weights that the run leaves.
 void TrainingRun::test(TrainingLoop::Metrics& metrics) {
   if (config_.data.test.empty()) return;
-  const Dataset dataset = Dataset::load(config_.data, config_.data.test, data_.train.scalers());
-  const auto loader = evaluation_loader(dataset, *plan_, engine_);
-  Evaluator evaluator(plan_, *engine_.backend, engine_.mode, engine_.share, *engine_.statistics);
-  for (const auto& [name, value] : evaluator.run(*loader, store_.view(), store_.device_states())) metrics["test." + name] = value;
+  const Dataset dataset = Dataset::load(config_.data, config_.data.test, setup_.data.train.scalers());
+  const auto loader = evaluation_loader(dataset, *setup_.plan, engine_);
+  Evaluator evaluator(setup_.plan, *engine_.backend, engine_.mode, engine_.share, *engine_.statistics);
+  for (const auto& [name, value] : evaluator.run(*loader, setup_.store.view(), setup_.store.device_states())) metrics["test." + name] = value;
 }
 
 TrainingReport TrainingRun::run_loop() {
   state_.callbacks = callbacks_.list();
-  if (scaling_.dynamic()) state_.loss_scale = scaling_.initial, state_.loss_scale_streak = 0;
   resume();
   callbacks_.begin(state_.step);
   state_.callbacks = callbacks_.list();
@@ -309,7 +250,7 @@ TrainingReport TrainingRun::run_loop() {
   report.digest = state_digest(gathered());
   report.metrics = loop_.metrics();
   if (report.outcome == Outcome::finished) test(report.metrics);
-  if (request_.profile) report.profile = describe_profile(profile_);
+  if (request_.profile) report.profile = describe_profile(setup_.profile.entries(), setup_.profile.steps());
   record(report.outcome == Outcome::finished ? RunPhase::done : RunPhase::stopped);
   callbacks_.end(report.outcome == Outcome::finished ? "done" : "stopped");
   leave_devices();
@@ -319,7 +260,7 @@ TrainingReport TrainingRun::run_loop() {
 /// Ranks that meet on devices part when nothing that was recorded can speak any more.
 void TrainingRun::leave_devices() {
   if (!engine_.device_ranks) return;
-  step_.forget_recordings();
+  setup_.step.forget_recordings();
   evaluator_.reset();
   engine_.device_ranks->close();
 }
@@ -327,7 +268,7 @@ void TrainingRun::leave_devices() {
 /// A collective that waits for a rank which is gone would keep the device busy, and memory is given back by an idle one alone.
 void TrainingRun::give_up_devices() {
   if (!engine_.device_ranks) return;
-  step_.forget_recordings();
+  setup_.step.forget_recordings();
   if (evaluator_) evaluator_->forget_recordings();
   engine_.device_ranks->abort();
 }
