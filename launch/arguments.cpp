@@ -99,6 +99,16 @@ std::int64_t Arguments::integer(std::string_view option, std::int64_t fallback, 
   return number;
 }
 
+double Arguments::real(std::string_view option, double fallback, double least, double most) const {
+  const auto text = value(option);
+  if (!text) return fallback;
+  double number = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error != std::errc() || end != text->data() + text->size() || !(number >= least && number <= most))
+    fail(ErrorKind::usage, "{}: --{}: expected a number from {} to {}, got \"{}\"", command_, option, least, most, *text);
+  return number;
+}
+
 std::string Arguments::choice(std::string_view option, std::span<const std::string> known, std::string_view fallback) const {
   const std::string text = value(option, fallback);
   for (const std::string& name : known)

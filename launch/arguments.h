@@ -34,6 +34,7 @@ class Arguments {
   std::string value(std::string_view option, std::string_view fallback) const;
   /// A whole number in a range.
   std::int64_t integer(std::string_view option, std::int64_t fallback, std::int64_t least, std::int64_t most) const;
+  double real(std::string_view option, double fallback, double least, double most) const;
   /// One of `known`.
   std::string choice(std::string_view option, std::span<const std::string> known, std::string_view fallback) const;
 

@@ -25,7 +25,7 @@ struct CommandContext {
 
 /// A subcommand. Its one file in `launch/commands/` ends in `const RegisterCommand registered({.name = ...});`.
 struct Command {
-  std::string name;
+  std::string name;                 ///< one word, or two: "bench step" (its file is bench_step.cpp)
   std::string summary;              ///< one line, no full stop
   std::string usage;                ///< what follows `lockstep NAME`: `RUN_FILE [KEY=VALUE ...]`
   std::string help;                 ///< examples first, then what is worth knowing; lines of at most 100 columns

@@ -18,11 +18,25 @@
 namespace lockstep {
 namespace {
 
-const Command& find_command(const std::string& name) {
-  if (const Command* command = Commands::instance().find(name)) return *command;
-  std::vector<std::string> known = Commands::instance().names();
+/// The command that the first argument names, or the first two: "bench step".
+const Command& find_command(std::span<const std::string> arguments) {
+  const Commands& commands = Commands::instance();
+  const std::string& name = arguments[0];
+  if (const Command* command = commands.find(name)) return *command;
+  const std::string verb = arguments.size() > 1 ? arguments[1] : "";
+  if (const Command* command = commands.find(name + " " + verb)) return *command;
+  std::vector<std::string> known = commands.names(), verbs;
+  for (const std::string& full : known)
+    if (full.starts_with(name + " ")) verbs.push_back(full.substr(name.size() + 1));
+  if (!verbs.empty())
+    fail(ErrorKind::usage, "{}: expected what to do, got \"{}\"; known: {}; see \"lockstep help {} {}\"", name, verb, join(verbs), name, verbs.front());
   known.push_back("help");
   fail(ErrorKind::usage, "unknown command \"{}\"{}; see \"lockstep --help\"", name, hint(name, known));
+}
+
+/// What follows the words of its name.
+std::span<const std::string> after_name(const Command& command, std::span<const std::string> arguments) {
+  return arguments.subspan(command.name.find(' ') == std::string::npos ? 1 : 2);
 }
 
 bool asks_help(std::span<const std::string> arguments) {
@@ -49,15 +63,15 @@ int choose(std::span<const std::string> arguments, CommandContext& context) {
     return 0;
   }
   if (first == "help") {
-    context.out << describe_command(find_command(rest[0]));
+    context.out << describe_command(find_command(rest));
     return 0;
   }
-  const Command& command = find_command(first);
+  const Command& command = find_command(arguments);
   if (asks_help(rest)) {
     context.out << describe_command(command);
     return 0;
   }
-  return command.run(Arguments(command.name, command.options, rest), context);
+  return command.run(Arguments(command.name, command.options, after_name(command, arguments)), context);
 }
 
 /// This process' number in its job; also where it failed before it met the others.

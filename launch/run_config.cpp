@@ -84,6 +84,11 @@ DataOptions read_data(Section& in, const std::string& folder) {
 
 }  // namespace
 
+RunOptions read_run_options(const Value& table, const std::string& path) {
+  Section section(table, "[run]");
+  return read_run(section, path);
+}
+
 RunConfig read_run_config(const Value& root, const std::string& path) {
   Section top(root, "run file");
   const auto section = [&](const char* name) { return Section(top.table(name), std::string("[") + name + "]"); };

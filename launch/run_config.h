@@ -93,6 +93,9 @@ struct RunConfig {
 /// are tried once, so that their mistakes show here too, except layers, losses and metrics, which need shapes.
 RunConfig read_run_config(const Value& root, const std::string& path);
 
+/// `[run]` alone, for what needs no run file. `path` as above.
+RunOptions read_run_options(const Value& table, const std::string& path);
+
 /// Seconds of "90", "1h30m", "45s", "00:30:00" or a number; `run_file` error that begins with `where`.
 double parse_duration(const Value& value, const std::string& where);
 

@@ -103,6 +103,18 @@ TEST(ProgramTest, TypedWrongIsAnsweredByTheNearestName) {
   EXPECT_EQ(option.err, "lockstep: try-out: unknown option \"--cuont\"; did you mean \"--count\"?; see \"lockstep help try-out\"\n");
 }
 
+TEST(ProgramTest, ACommandOfTwoWordsNeedsBoth) {
+  const Outcome help = run({"help", "bench", "device"});
+  EXPECT_EQ(help.code, 0);
+  EXPECT_EQ(help.out.rfind("usage: lockstep bench device [run.KEY=VALUE ...]", 0), 0u) << help.out;
+  EXPECT_EQ(run({"bench", "device", "--help"}).out, help.out);
+  const Outcome half = run({"bench"});
+  EXPECT_EQ(half.code, 64);
+  EXPECT_EQ(half.err, "lockstep: bench: expected what to do, got \"\"; known: device, step; see \"lockstep help bench device\"\n");
+  EXPECT_EQ(run({"bench", "devcie"}).err, "lockstep: bench: expected what to do, got \"devcie\"; known: device, step; see \"lockstep help bench device\"\n");
+  EXPECT_EQ(run({"help", "bench"}).err, half.err);
+}
+
 TEST(ProgramTest, ArgumentsReachTheCommandAndItsCodeComesBack) {
   EXPECT_EQ(run({"try-out", "--count=3", "a=1", "~b"}).out, "count 3 [a=1] [~b]");
   EXPECT_EQ(run({"try-out", "--count", "3", "--", "--count"}).out, "count 3 [--count]");

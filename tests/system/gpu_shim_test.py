@@ -1,22 +1,13 @@
 """Whole runs with run.device = "cuda" where no GPU is: the CUDA backend runs over the shim, convolutions and matrix products are the CPU's."""
-import os
-import pathlib
 import re
 import unittest
 
 import job
 
-SHIM = os.environ.get("LOCKSTEP_SHIM", "")
 SHORT = ("run.device=cuda", "run.precision=f32", "train.steps=14", "run.lanes=8")  # more than an epoch
 
 
-@unittest.skipUnless(SHIM, "this build has no CUDA headers, so there is no shim")
-class GpuShimTest(job.SystemTest):
-    def run_on_shim(self, *arguments, ranks=0, machine=None, **options):
-        environment = {"LD_LIBRARY_PATH": f"{SHIM}/driver:" + os.environ.get("LD_LIBRARY_PATH", ""), "LOCKSTEP_CUDA_LIBRARIES": "/nowhere", **(machine or {})}
-        mpirun = [part for name in environment for part in ("-x", name)] if ranks else []
-        return self.run_well(*arguments, ranks=ranks, mpirun=mpirun, program=(f"{SHIM}/bin/lockstep",), environment=environment, **options)
-
+class GpuShimTest(job.ShimTest):
     def train_on_shim(self, directory, *arguments, **options):
         return self.run_on_shim("train", "run.toml", f"run.directory={directory}", *SHORT, *arguments, **options)
 

@@ -13,6 +13,7 @@ import unittest
 
 # CMake sets both; by hand the tests take the program of the folder `build`.
 PROGRAM = os.environ.get("LOCKSTEP_PROGRAM", str(pathlib.Path(__file__).resolve().parents[2] / "build" / "bin" / "lockstep"))
+SHIM = os.environ.get("LOCKSTEP_SHIM", "")  # the program of a build whose CUDA backend runs over the shim
 MPIRUN = os.environ.get("LOCKSTEP_MPIRUN", "mpirun")
 TRAIN_SAMPLES, TEST_SAMPLES, BATCH = 590, 200, 50  # the last batch of an epoch and the last lanes of a batch are short
 STEPS_PER_EPOCH = -(-TRAIN_SAMPLES // BATCH)
@@ -197,3 +198,13 @@ class SystemTest(unittest.TestCase):
                 self.fail(f"the job ended too soon: {job.wait().everything}")
             self.assertLess(time.monotonic(), end, "the job does not get there")
             time.sleep(0.002)
+
+
+@unittest.skipUnless(SHIM, "this build has no CUDA headers, so there is no shim")
+class ShimTest(SystemTest):
+    """The same with a GPU that is a shim on the host."""
+
+    def run_on_shim(self, *arguments, ranks=0, machine=None, **options):
+        environment = {"LD_LIBRARY_PATH": f"{SHIM}/driver:" + os.environ.get("LD_LIBRARY_PATH", ""), "LOCKSTEP_CUDA_LIBRARIES": "/nowhere", **(machine or {})}
+        mpirun = [part for name in environment for part in ("-x", name)] if ranks else []
+        return self.run_well(*arguments, ranks=ranks, mpirun=mpirun, program=(f"{SHIM}/bin/lockstep",), environment=environment, **options)

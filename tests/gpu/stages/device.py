@@ -11,7 +11,7 @@ PEER = pathlib.Path(__file__).resolve().parents[1] / "peer" / "device_peer.py"
 
 def run(job):
     places, tiny = job.places, job.options.tiny
-    sizes = ["--copy-size=1M", "--product-size=64", "--seconds=0.02"] if tiny else []
+    sizes = ["--copy-size=1MiB", "--product-size=64", "--seconds=0.02"] if tiny else []
     output = job.lockstep("bench", "device", "--json", *sizes, f"run.device={places.device}", seconds=60)
     rates = json.loads(output[output.index("{"):])["devices"][0]
     job.notes["lockstep"] = rates
