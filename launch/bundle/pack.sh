@@ -106,12 +106,15 @@ missing=$(readelf -d "$root"/libexec/* $(find "$root/lib" -name '*.so*') | sed -
   grep -vxFf "$work/carried" | grep -vE "^($nvidia_names)\.so" || true)
 [ -z "$missing" ] || { echo "bundle: needed and not carried: $(echo $missing)" >&2 && exit 70; }
 if [ $nvidia = yes ]; then
-  # As they are: they find each other in one folder.
-  ldd "$build/lib/liblockstep_cuda.so" | awk '$3 ~ /^\// { print $3 }' | grep -E "/($nvidia_names)\.so" >"$work/nvidia"
-  while read -r library; do
-    for file in "$library" "${library%/*}"/lib{cudnn_*,nvrtc-builtins,nccl,cublas,cublasLt,nvJitLink}.so.*; do
-      name=$(readelf -d "$file" 2>/dev/null | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
-      [ -z "$name" ] || [ -e "$root/lib/$name" ] || cp -L "$file" "$root/lib/$name"
+  # As they are: they find each other in one folder. In Python's packages each has its own folder.
+  ldd "$build/lib/liblockstep_cuda.so" | awk '$3 ~ /^\// { print $3 }' | grep -E "/($nvidia_names)\.so" | xargs -n1 dirname | sort -u >"$work/nvidia"
+  while read -r folder; do
+    case $folder in */nvidia/*/lib) others=("$folder"/../../*/lib) ;; *) others=() ;; esac
+    for place in "$folder" "${others[@]}"; do
+      for file in "$place"/lib{cudnn,cudnn_*,nvrtc,nvrtc-builtins,nccl,cublas,cublasLt,nvJitLink}.so.*; do
+        name=$(readelf -d "$file" 2>/dev/null | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
+        [ -z "$name" ] || [ -e "$root/lib/$name" ] || cp -L "$file" "$root/lib/$name"
+      done
     done
   done <"$work/nvidia"
   [ -e "$root/lib/libnccl.so.2" ] || { echo "bundle: no libnccl.so.2 beside the other libraries of NVIDIA" >&2 && exit 69; }

@@ -15,6 +15,7 @@ HOME = BUILD / "bundle_test"  # kept: the tests of one build share what was pack
 RECIPE = SOURCE / "examples/fashion_mnist/run.toml"
 IMAGES = pathlib.Path("/usr/share/datasets/fashion-mnist")
 STEPS = 2
+CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
 
 # In a mount namespace of its own: $1 is the new root, $2 the bundle, $3 its path in there, $4 a folder to write in. All else is read-only or new.
 ENTER = r"""
@@ -96,17 +97,19 @@ class BundleCase(unittest.TestCase):
         os.link(HOME / "fashion.h5", self.work / "fashion.h5")
         shutil.copy(RECIPE, self.work)
 
-    def in_root(self, root, place, *command, ranks=0, environment=()):
-        """Runs /usr/bin-less: `command` sees the bundle at `place`, `work` at /work, and nothing of this machine's files."""
+    def need_roots(self):
         if os.geteuid() != 0:
             self.skipTest("only root may change its root folder")
-        if run("unshare", "-m", "true").returncode:
+        if not shutil.which("unshare") or run("unshare", "-m", "true").returncode:
             self.skipTest("mount namespaces are not allowed here")
+
+    def in_root(self, root, place, *command, ranks=0, environment=()):
+        """`command` sees the bundle at `place`, `work` at /work, and nothing of this machine's files."""
         root.mkdir(parents=True, exist_ok=True)
         start = [f"{place}/bin/mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", str(ranks)] if ranks else []
         # chroot itself is the host's: env -i leaves it only what is named here.
         return run("unshare", "-m", "--propagation", "private", "bash", "-c", ENTER, "enter", root, self.bundle, place, self.work,
-                   *environment, shutil.which("chroot"), root, *start, *command)
+                   *environment, CHROOT, root, *start, *command)
 
     def installed_digest(self):
         """What the installed program makes of the same run, outside."""

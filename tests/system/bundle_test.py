@@ -93,6 +93,10 @@ class PackedTest(bundle_case.BundleCase):
 class EmptyRootTest(bundle_case.BundleCase):
     """A root that holds the bundle, read-only, at a path with blanks, and nothing else: no shell, no C library."""
 
+    def setUp(self):
+        super().setUp()
+        self.need_roots()
+
     def here(self, *command, **options):
         return self.in_root(bundle_case.HOME / "empty", "/opt/my programs/lockstep", *command, **options)
 
@@ -111,6 +115,8 @@ class EmptyRootTest(bundle_case.BundleCase):
         plan = self.here("/work/ls", "plan", "/work/run.toml", environment=("LANG=de_DE.UTF-8",))
         self.assertEqual((plan.returncode, plan.stderr), (0, ""))
         self.assertIn("conv2d", plan.stdout)
+        known = self.here("/work/ls", "plan", "no_such_recipe")
+        self.assertRegex(known.stderr, r"neither a run file nor a shipped recipe.*fashion_mnist")
         error = self.here("/work/ls", "train", "/work/absent.toml")
         self.assertEqual((error.returncode, error.stderr), (78, 'lockstep: run file "/work/absent.toml": cannot be opened: No such file or directory\n'))
 
@@ -123,6 +129,7 @@ class OlderRootTest(bundle_case.BundleCase):
 
     def setUp(self):
         super().setUp()
+        self.need_roots()
         self.root = bundle_case.BUILD / "debian_11"  # kept over builds: it is fetched
         if not (self.root / "bin/bash").exists():
             self.fetch()
@@ -177,7 +184,7 @@ class OlderRootTest(bundle_case.BundleCase):
             if place == "opt/driver":
                 shutil.rmtree(self.root / "usr/local/nvidia")
                 (self.root / "etc/ld.so.conf").write_text("/opt/driver\n")
-                bundle_case.run_well("chroot", self.root, "/sbin/ldconfig")
+                bundle_case.run_well(bundle_case.CHROOT, self.root, "/sbin/ldconfig")
             with self.subTest(place=place):
                 result = self.here(f"{self.PLACE}/bin/lockstep", "--version", environment=environment)
                 self.assertIn(f"NVIDIA driver for CUDA 12.{version % 1000 // 10}", result.stdout, result.stderr)
