@@ -87,7 +87,7 @@ void expect_like_cpu(const std::function<std::unique_ptr<const Layer>()>& make, 
       compare(cpu.results(), cuda.results(), tolerance, "training");
       EXPECT_EQ(cuda.fault(), 0);
       cuda.check_repeatable();
-      cuda.check_rows_invariance();
+      if (how.any_rows) cuda.check_rows_invariance();
       if (!cuda.spec().backward.empty()) cuda.check_write_modes();
     }
     if (!cuda.spec().evaluate.empty()) {

@@ -23,6 +23,7 @@ struct LikeCpu {
   /// Relative to the largest value of the operand; f16 is compared with the CPU's f32 on rounded operands. 0 asks for the
   /// same bits (f32 and bf16).
   double f32_tolerance = 1e-5, bf16_tolerance = 1.0 / 128, f16_tolerance = 1.0 / 512;
+  bool any_rows = true;  ///< a row's bits do not depend on the rows of a call: asked of our own kernels; the vendors' are tried at binding
   std::function<void(LayerCase&)> prepare;  ///< further settings and operands, of both sides alike
 };
 
