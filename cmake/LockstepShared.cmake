@@ -7,3 +7,5 @@ install(DIRECTORY examples/ DESTINATION share/lockstep/examples FILES_MATCHING P
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/distributed/mpi ${LOCKSTEP_SHARED}/mpi SYMBOLIC)
 install(FILES distributed/mpi/mpi_calls.c distributed/mpi/mpi_calls.h DESTINATION share/lockstep/mpi)
 install(PROGRAMS distributed/mpi/build.sh DESTINATION share/lockstep/mpi)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/launch/job_scripts ${LOCKSTEP_SHARED}/job_scripts SYMBOLIC)
+install(DIRECTORY launch/job_scripts/ DESTINATION share/lockstep/job_scripts USE_SOURCE_PERMISSIONS)
