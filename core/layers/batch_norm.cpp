@@ -11,6 +11,7 @@ struct BatchNormOptions {
   bool frozen = false;
   std::int64_t group_lanes = 0;
   bool add = false, relu = false;  ///< taken in by fusion
+  Value init = Value::text("ones");  ///< of the weight
 };
 
 class BatchNorm : public Layer {
@@ -22,9 +23,7 @@ class BatchNorm : public Layer {
     const Shape channels{inputs[0].shape[inputs[0].shape.rank() - 1]};
     LayerSpec spec;
     spec.outputs = {inputs[0]};
-    Value ones;
-    ones.set("constant", Value::real(1.0));
-    spec.parameters = {{.name = "weight", .shape = channels, .kind = ParameterKind::norm, .initializer = ones},
+    spec.parameters = {{.name = "weight", .shape = channels, .kind = ParameterKind::norm, .initializer = options_.init},
                        {.name = "bias", .shape = channels, .kind = ParameterKind::norm}};
     spec.state = {{.name = "running_mean", .spec = {channels, Dtype::f32}},
                   {.name = "running_var", .spec = {channels, Dtype::f32}, .initial = 1.0}};
@@ -126,6 +125,7 @@ std::unique_ptr<Layer> make(Options& options) {
   read.epsilon = options.real("epsilon", read.epsilon, {1e-12, 1.0});
   read.frozen = options.boolean("frozen", read.frozen);
   read.group_lanes = options.integer("group_lanes", read.group_lanes, {0, 1 << 20});
+  if (const Value* init = options.take("init")) read.init = *init;
   return std::make_unique<BatchNorm>(read);
 }
 

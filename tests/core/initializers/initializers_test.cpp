@@ -72,6 +72,7 @@ TEST(InitializersTest, HaveTheirDistributions) {
   constexpr std::size_t kCount = 40001;
   constexpr std::uint64_t kOther = 12345;
   expect_normal(filled(make_from<Initializer>("he_normal"), kCount, 50, 30, kOther), std::sqrt(2.0 / 50));
+  expect_normal(filled(make_from<Initializer>({{"he_normal", Value::text("fan_out")}}), kCount, 50, 30, kOther), std::sqrt(2.0 / 30));
   expect_uniform(filled(make_from<Initializer>("he_uniform"), kCount, 50, 30, kOther), std::sqrt(6.0 / 50));
   expect_normal(filled(make_from<Initializer>("glorot_normal"), kCount, 50, 30, kOther), std::sqrt(2.0 / 80));
   expect_uniform(filled(make_from<Initializer>("glorot_uniform"), kCount, 50, 30, kOther), std::sqrt(6.0 / 80));
