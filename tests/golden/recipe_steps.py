@@ -48,7 +48,7 @@ def start_value(name, shape):
     u = uniform(name, int(numpy.prod(shape)))
     if len(shape) > 1:
         u *= numpy.sqrt(6 / numpy.prod(shape[1:]))
-    elif name.endswith("running_var") or (name.endswith("weight") and "norm" in name):
+    elif name.endswith(("running_var", "weight")):
         u = 1 + 0.25 * u
     else:
         u *= 0.25
@@ -156,7 +156,7 @@ def show(name, exact, rounded):
     parameters = max(abs(a - b) for (_, e), (_, r) in zip(prints, rounded[2]) for a, b in zip(e, r))
     print(name, "f32 and f64 differ by: losses {:.1e}, norms {:.1e}, outputs {:.1e},".format(*differences), f"tensors {parameters:.1e}",
           file=sys.stderr)
-    print(f"inline const Golden {name} = {{")
+    print(f"inline const test::Golden {name} = {{")
     for numbers in (losses, norms, outputs):
         print(f"    {{{rows(numbers)}}},")
     entries = [f'{{"{tensor}", {{{rows(values)}}}}}' for tensor, values in prints]
@@ -167,9 +167,7 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(0)
     print(f"#pragma once\n\n// Written by tests/golden/recipe_steps.py with PyTorch {torch.__version__.split('+')[0]} in f64.\n")
-    print("#include <map>\n#include <string>\n#include <vector>\n\nnamespace lockstep {\n")
-    print("struct Golden {\n  std::vector<double> losses, norms, outputs;\n"
-          "  std::map<std::string, std::vector<double>> tensors;  ///< one element, and a weighted mean of all\n};\n")
+    print('#include "tests/core/train/golden_training.h"\n\nnamespace lockstep {\n')
     both = (torch.float64, torch.float32)
     show("kRecipe", *(recipe(dtype, 10, False) for dtype in both))
     print()

@@ -2,18 +2,11 @@
 
 // Written by tests/golden/recipe_steps.py with PyTorch 2.15.0 in f64.
 
-#include <map>
-#include <string>
-#include <vector>
+#include "tests/core/train/golden_training.h"
 
 namespace lockstep {
 
-struct Golden {
-  std::vector<double> losses, norms, outputs;
-  std::map<std::string, std::vector<double>> tensors;  ///< one element, and a weighted mean of all
-};
-
-inline const Golden kRecipe = {
+inline const test::Golden kRecipe = {
     {2.55930344, 2.46512151, 2.31444565, 2.49412416, 2.35065914, 2.16919745, 2.31084268, 2.22169424, 2.06713824, 2.24556438},
     {2.3818317, 2.26728047, 3.04175515, 2.31394843, 2.14007511, 2.93459535, 2.1337933, 2.01567638, 2.86023806, 2.07029032},
     {0.792659017,   0.563609044,  0.867029689, -0.293422881, 0.675142538,  1.08263812,   -0.835359685, 1.52768764,
@@ -69,7 +62,7 @@ inline const Golden kRecipe = {
      {"head.bias", {0.148355717, 0.0178401146}},
      {"head.weight", {-0.0198412429, 0.000677290399}}}};
 
-inline const Golden kFrozen = {
+inline const test::Golden kFrozen = {
     {5.38025955},
     {29.9896394},
     {2.84815397, -0.122229641, 2.91643683, -1.0986976,  3.37801259, 2.69666837, -5.07653757, 3.92276444, -1.63038801, -0.659824426,
@@ -124,7 +117,7 @@ inline const Golden kFrozen = {
      {"head.bias", {0.148596352, 0.0191215242}},
      {"head.weight", {-0.0133762074, 0.000673354537}}}};
 
-inline const Golden kAdamW = {{1.2626361, 0.90149669, 0.84743574, 0.731099068, 0.634947228},
+inline const test::Golden kAdamW = {{1.2626361, 0.90149669, 0.84743574, 0.731099068, 0.634947228},
                               {1.60698415, 1.13756906, 1.05467929, 0.974965831, 0.776946587},
                               {-0.16094281, 0.916649787, -0.3346468, -0.286436884, -0.00702070691, -0.455757192, 0.709329224, -0.371868416,
                                -0.665711831, 0.763349323, -0.695241896, -0.555274843},
