@@ -14,6 +14,8 @@ std::string absolute(const std::string& path, const std::string& folder) {
 
 }  // namespace
 
+std::string absolute_path(const RunConfig& config, const std::string& path) { return absolute(path, config.data.folder); }
+
 std::string resolved_run_text(const RunConfig& config) {
   Value root = config.resolved;
   Value data = *root.find("data");
@@ -22,10 +24,20 @@ std::string resolved_run_text(const RunConfig& config) {
     if (!sources) continue;
     Value::Array paths;
     for (const Value& source : sources->is_array() ? sources->as_array() : Value::Array{*sources})
-      paths.push_back(Value::text(absolute(source.as_text(), config.data.folder)));
+      paths.push_back(Value::text(absolute_path(config, source.as_text())));
     data.set(key, Value(Value::Data(std::move(paths))));
   }
   root.set("data", std::move(data));
+  if (config.train.weights) {
+    Value train = *root.find("train"), weights = *train.find("weights");
+    const Value file = Value::text(absolute_path(config, config.train.weights->file));
+    if (weights.is_table())
+      weights.set("file", file);
+    else
+      weights = file;
+    train.set("weights", weights);
+    root.set("train", std::move(train));
+  }
   Value run = *root.find("run");
   run.set("directory", Value::text(absolute(config.run.directory, "")));
   root.set("run", std::move(run));

@@ -56,6 +56,12 @@ struct LogOptions {
   std::string progress = "auto";  ///< as --progress, which goes before it
 };
 
+/// What training begins with in place of initial weights: `weights = "resnet50.safetensors"`, or `{ file = "...", except = ["fc"] }`.
+struct WeightsOptions {
+  std::string file;                 ///< relative to the run file
+  std::vector<std::string> except;  ///< layers that begin as without a file
+};
+
 /// `[train]`
 struct TrainOptions {
   std::int64_t epochs = 0;
@@ -66,6 +72,7 @@ struct TrainOptions {
   LearningRateOptions learning_rate;
   std::vector<Value> metrics;
   std::optional<EarlyStoppingOptions> early_stopping;
+  std::optional<WeightsOptions> weights;  ///< for a run's first step; `resume` takes a checkpoint
   std::optional<LossScaling> loss_scaling;  ///< empty for "auto": dynamic in f16, 1 otherwise
   LogOptions log;
 };

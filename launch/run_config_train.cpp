@@ -132,6 +132,20 @@ std::optional<LossScaling> read_loss_scaling(Section& in) {
   return result;
 }
 
+std::optional<WeightsOptions> read_weights(Section& in) {
+  const Value* given = in.optional("weights");
+  if (!given) return {};
+  Value table = *given;
+  if (given->is_text()) {
+    table = Value(Value::Data(Value::Table{}), given->place());
+    table.set("file", *given);
+  }
+  Options options(table, "[train] weights");
+  WeightsOptions result{.file = options.text("file"), .except = options.texts("except", std::vector<std::string>{})};
+  options.finish();
+  return result;
+}
+
 LogOptions read_log(Section& in) {
   Section log(in.table("log"), "[train] log");
   LogOptions result;
@@ -202,6 +216,7 @@ TrainOptions read_train(Section& in, const DataOptions& data) {
   }
   train.early_stopping = read_early_stopping(in, data, train.metrics);
   train.loss_scaling = read_loss_scaling(in);
+  train.weights = read_weights(in);
   train.log = read_log(in);
   in.finish();
   return train;

@@ -9,8 +9,10 @@
 #include "core/model/state_digest.h"
 #include "core/train/evaluator.h"
 #include "distributed/agree.h"
+#include "distributed/start_up.h"
 #include "io/checkpoint_store.h"
 #include "io/snapshot_writer.h"
+#include "io/weights_file.h"
 #include "launch/profile.h"
 #include "launch/run_callbacks.h"
 #include "launch/run_directory.h"
@@ -75,6 +77,7 @@ class TrainingRun {
   bool is_root() const { return ranks_.rank() == 0; }
   void open_directory();
   void resume();
+  void take_weights();
   void save(const TrainingLoop::Metrics& metrics);
   void restore_best();
   TrainingReport run_loop();
@@ -166,7 +169,7 @@ void TrainingRun::resume() {
     path = found->path, note = found->note;
   });
   path = broadcast_text(ranks_, path);
-  if (path.empty()) return;
+  if (path.empty()) return take_weights();
   const CheckpointMeta about = load_state(path, state_, gathered());
   state_.commit();
   if (!is_root()) return;
@@ -174,6 +177,18 @@ void TrainingRun::resume() {
   if (about.fingerprint != engine_.backend->describe())
     callbacks_.note(fmt::format("resume: saved on \"{}\", now on \"{}\": equal to rounding, not in bits", about.fingerprint, engine_.backend->describe()));
   callbacks_.note(fmt::format("resume: from step {} of {} ({})", format_count(state_.step), format_count(loop_.total_steps()), path));
+}
+
+/// A run that begins takes the weights of its file; one that goes on has them in its checkpoint.
+void TrainingRun::take_weights() {
+  if (!config_.train.weights) return;
+  const std::string path = absolute_path(config_, config_.train.weights->file);
+  const VisitState weights = [this](StateVisitor& visitor) { setup_.store.visit_weights(visitor); };
+  std::vector<std::string> kept;
+  agree_on(ranks_, [&] { kept = read_weights(path, config_.train.weights->except, weights); });
+  setup_.store.commit();
+  compare_facts(ranks_, {{.name = "weights", .value = state_digest(weights), .kind = ErrorKind::content, .remedy = "every node must see the same file"}});
+  if (is_root()) callbacks_.note("weights: from " + path + (kept.empty() ? "" : ", except " + join(kept)));
 }
 
 CheckpointMeta TrainingRun::meta(const TrainingLoop::Metrics& metrics) const {
