@@ -104,7 +104,7 @@ def parse(arguments):
     parser.add_argument("--python", default=sys.executable, help="a Python that has PyTorch, where it is not the one that runs this")
     parser.add_argument("--work", default="", help="folder for what is unpacked and computed (OUT_FOLDER's neighbour OUT_FOLDER.work)")
     parser.add_argument("--more-stages", action="append", default=[], help="a further folder of stages")
-    parser.add_argument("--tiny", action="store_true", help="a rehearsal: tiny models and short blocks; so by default where no GPU is")
+    parser.add_argument("--tiny", action=argparse.BooleanOptionalAction, help="a rehearsal: tiny models and short blocks; so by default where no GPU is")
     options = parser.parse_args(arguments)
     options.data = options.data and str(pathlib.Path(options.data).resolve())
     return parser, options
@@ -126,7 +126,7 @@ def main(arguments):
     except OSError as error:
         parser.error(f"{error}")
     places.find_device()
-    options.tiny = options.tiny or places.device == "cpu"
+    options.tiny = places.device == "cpu" if options.tiny is None else options.tiny
     record = begin(out, places, options)
     end = time.monotonic() + 60 * options.minutes
     with open(out / "log.txt", "a", encoding="utf-8") as log:

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -59,15 +60,32 @@ class GpuRecordTest(unittest.TestCase):
                 for left in entry["left_out"]:
                     self.assertTrue(left["what"] and left["why"])
 
+    def test_every_stage_runs_or_says_why_not(self):
+        done, record = self.record("--tiny")
+        self.check_schema(record)
+        self.assertTrue(record["rehearsal"])
+        self.assertEqual(list(record["stages"]), [path.stem for path in sorted((GPU / "stages").glob("*.py"), key=order_of)])
+        for name, entry in record["stages"].items():
+            self.assertRegex(done.stdout, rf"(?m)^{entry['state']} +{name} ")
+        if record["stages"]["facts"]["device"] == "cpu":
+            states = {name: entry["state"] for name, entry in record["stages"].items()}
+            for name in ("tests", "sanitizer", "plans", "fashion", "step_small"):
+                self.assertEqual(states[name], "skipped", name)
+            for name in ("facts", "runs", "device", "step", "exact", "shares", "profile"):
+                self.assertEqual(states[name], "done", name)
+            self.assertIn("--data", record["stages"]["fashion"]["reason"])
+            self.assertIn("no GPU here", done.stdout)
+
     @unittest.skipUnless(SHIM, "this build has no CUDA headers, so there is no shim")
     def test_the_shim_takes_the_gpus_place(self):
         environment = {"LD_LIBRARY_PATH": f"{SHIM}/driver:" + os.environ.get("LD_LIBRARY_PATH", ""), "LOCKSTEP_CUDA_LIBRARIES": "/nowhere"}
-        _, record = self.record("--tiny", "--stages", "runs", prefix=SHIM, environment=environment)
+        _, record = self.record("--tiny", "--stages", "runs,step", prefix=SHIM, environment=environment)
         self.check_schema(record)
-        runs = record["stages"]["runs"]
-        self.assertEqual(runs["device"], "cuda")
+        runs, step = record["stages"]["runs"], record["stages"]["step"]
+        self.assertEqual({runs["device"], step["device"]}, {"cuda"})
         self.assertTrue(any(check["name"] == "2 ranks on one cuda give the digest of one, f32" for check in runs["checks"]), runs["checks"])
         self.assertTrue(any("the CPU's" in check["name"] for check in runs["checks"]), runs["checks"])
+        self.assertIn("fashion_mnist batch 16 f32 on cuda: Lockstep", step["figures"])
 
     def plant(self, name, body):
         (self.folder / "more").mkdir(exist_ok=True)
@@ -132,6 +150,10 @@ class GpuRecordTest(unittest.TestCase):
                 gone.ready(20)
                 gone._process.stdin.write("no number\n")
                 gone.steps(1)
+
+
+def order_of(path):
+    return int(re.search(r"(?m)^ORDER = (\d+)", path.read_text())[1])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def run(job):
         job.figure(f"copy of {copy['bytes'] / 2**20:g} MiB", copy["bytes_per_second"] / 1e9, "GB/s, read + written")
     for product in rates["products"]:
         job.figure(f"product {product['precision']}", product["operations_per_second"] / 1e12, "TFLOP/s", kernel=product["kernel"], size=rates["product_size"])
-    if lacking := beside_torch.no_peer(job):
+    if lacking := beside_torch.no_peer(job, places.device):
         job.leave_out("PyTorch's copy and products", lacking)
         return
     command = [places.python, PEER, *(["--bytes", 1 << 20, "--size", 64, "--repeats", 3, "--warm-up", 0.02] if tiny else [])]

@@ -4,7 +4,7 @@ from stage import Skip
 
 ORDER = 70
 MINUTES = 5.0
-KERNELS = "*BatchNorm*:*Pool*:*CrossEntropy*:*TopK*:*Copy*:*Dropout*:*Folds*:*Step*:*Input*"
+KERNELS = "*BatchNorm*:*Pool*:*CrossEntropy*:*TopK*:*Copy*:*Dropout*:*Fold*:*Step*:*Input*"
 
 
 def run(job):
