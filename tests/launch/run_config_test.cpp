@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
+#include "launch/resolved_run.h"
 #include "launch/run_file.h"
 
 namespace lockstep {
@@ -228,6 +229,21 @@ TEST(RunConfigTest, TheFashionMnistRecipeIsRead) {
   EXPECT_EQ(config.data.folder, LOCKSTEP_SOURCE_DIR "/examples/fashion_mnist");
   EXPECT_EQ(config.data.augment.size(), 1u);
   EXPECT_EQ(config.train.epochs, 10);
+}
+
+TEST(RunConfigTest, WeightsAreAFileThatTheResolvedRunFileNamesInFull) {
+  EXPECT_FALSE(read(run_text(kTrain)).train.weights);
+  const RunConfig plain = read(run_text(kTrain + "weights = \"a.safetensors\"\n"), "/runs/run.toml");
+  EXPECT_EQ(plain.train.weights->file, "a.safetensors");
+  EXPECT_TRUE(plain.train.weights->except.empty());
+  const RunConfig table = read(run_text(kTrain + "weights = { file = \"sub/a.safetensors\", except = \"fc\" }\n"), "/runs/run.toml");
+  EXPECT_EQ(table.train.weights->except, std::vector<std::string>{"fc"});
+  EXPECT_EQ(read(resolved_run_text(plain), "elsewhere/run.toml").train.weights->file, "/runs/a.safetensors");
+  const RunConfig again = read(resolved_run_text(table), "elsewhere/run.toml");
+  EXPECT_EQ(again.train.weights->file, "/runs/sub/a.safetensors");
+  EXPECT_EQ(again.train.weights->except, std::vector<std::string>{"fc"});
+  EXPECT_NE(train_error(kTrain + "weights = { except = [\"fc\"] }").find("[train] weights: \"file\" is missing: expected a string"), std::string::npos);
+  EXPECT_NE(train_error(kTrain + "weights = { file = \"a\", excpet = [] }").find("[train] weights: unknown key \"excpet\"; did you mean \"except\"?"), std::string::npos);
 }
 
 }  // namespace

@@ -20,6 +20,15 @@ class WeightsTest(job.SystemTest):
         found = [json.loads(self.run_well("evaluate", name, "--data", "test.h5:/train", "--json").out[0])["metrics"] for name in ("first", "imported.h5")]
         self.assertEqual(*found)
 
+    def test_import_says_what_it_misses(self):
+        for code, arguments, text in ((64, ("first.safetensors", "run.toml"), "import: expected a safetensors file, a run file and a checkpoint to write, got 2 arguments"),
+                                      (65, ("first.safetensors", "run.toml", "out.h5", "model.head.dense=3"), 'different "head.weight": expected [3, 12] f32'),
+                                      (74, ("missing.safetensors", "run.toml", "out.h5"), "missing.safetensors")):
+            result = self.run_program("import", *arguments)
+            self.assertEqual(result.code, code, result.everything)
+            self.assertIn(text, result.err[0])
+            self.assertFalse((self.folder / "out.h5").exists())
+
     def test_a_run_begins_with_them_on_any_ranks_and_resumes_without_the_file(self):
         weights = "train.weights=first.safetensors"
         whole = self.train("whole", "train.steps=20", weights).digest()
