@@ -76,6 +76,22 @@ class PackedTest(bundle_case.BundleCase):
         self.assertEqual([os.path.basename(path) for path in found], ["libmpi.so.40"])
         self.assertFalse(found[0].startswith(str(self.bundle)), found)
 
+    def test_mistakes_in_packing(self):
+        pack, here = bundle_case.SOURCE / "launch/bundle/pack.sh", bundle_case.SOURCE / "launch/bundle.sh"
+        known = "known: --with-cuda-libraries, --without-cuda, --with-tests, --level N"
+        for command, code, line in (([pack], 64, "bundle: expected a build folder and the name of a tarball"),
+                                    ([pack, self.work, "x"], 64, f'bundle: "{self.work}": expected the folder of a finished build, with bin/lockstep'),
+                                    ([pack, bundle_case.BUILD, "x", "--fast"], 64, f'bundle: unknown option "--fast"; {known}'),
+                                    ([here, "--fast"], 64, 'bundle: unknown option "--fast"; known: --with-cuda-libraries, --with-tests, --without-cuda')):
+            with self.subTest(line=line):
+                result = bundle_case.run(*command)
+                self.assertEqual((result.returncode, result.stdout, result.stderr), (code, "", line + "\n"))
+        (self.work / "folder").mkdir()
+        for tool in ("bash", "dirname", "realpath", "dpkg", "cmake", "cc", "xz", "readelf"):
+            os.symlink(shutil.which(tool), self.work / "folder" / tool)
+        result = bundle_case.run(self.work / "folder/bash", pack, bundle_case.BUILD, "x", env={"PATH": str(self.work / "folder")})
+        self.assertEqual((result.returncode, result.stderr), (69, 'bundle: "patchelf" is missing (launch/bundle.sh installs what is needed)\n'))
+
     def test_wishes_that_cannot_be_met(self):
         result = bundle_case.run(self.bundle / "bin/lockstep", env={"LOCKSTEP_LIBC": "musl"})
         self.assertEqual((result.returncode, result.stderr), (70, 'lockstep: bundle: LOCKSTEP_LIBC is "musl": expected host or bundle\n'))
