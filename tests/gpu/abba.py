@@ -8,7 +8,6 @@ out of each round's ratio, and the median over rounds takes out a hiccup.
 import json
 import math
 import queue
-import statistics
 import subprocess
 import threading
 import time
@@ -21,7 +20,7 @@ class Side:
 
     def __init__(self, job, name, command, samples, environment=None):
         self.name, self.command, self.samples, self._job = name, [str(part) for part in command], samples, job
-        self.blocks, self.facts = [], {}
+        self.facts = {}
         self._lines, self._errors = queue.Queue(), []
         job.log.write(f"  $ {' '.join(self.command)}\n")
         self._process = subprocess.Popen(self.command, cwd=job.folder, env=job.places.environment(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -102,21 +101,19 @@ class Side:
     def __exit__(self, *error):
         self.close()
 
-    def record(self):
-        return {"command": self.command, "facts": self.facts, "samples_a_step": self.samples, "step_ms": summary([1e3 * s for s in self.blocks], "ms"),
-                "samples_a_second": summary([self.samples / s for s in self.blocks], "1/s")}
+    def record(self, blocks):
+        """What is kept of this side: `blocks` are seconds a step."""
+        return {"command": self.command, "facts": self.facts, "samples_a_step": self.samples, "step_ms": summary([1e3 * s for s in blocks], "ms"),
+                "samples_a_second": summary([self.samples / s for s in blocks], "1/s")}
 
 
 def compare(ours, peer, rounds=5, block_seconds=2.0):
     """The record of a comparison: how many times as fast as `peer` `ours` does a sample. Rounds have blocks peer, ours, ours, peer."""
     counts = {side: side.block_steps(block_seconds) for side in (ours, peer)}
-    ours.blocks, peer.blocks, ratios = [], [], []
+    blocks, ratios = {ours: [], peer: []}, []
     for _ in range(rounds):
-        times = {ours: [], peer: []}
         for side in (peer, ours, ours, peer):
-            times[side].append(side.steps(counts[side]))
-        ours.blocks += times[ours]
-        peer.blocks += times[peer]
-        ratios.append((statistics.mean(times[peer]) / peer.samples) / (statistics.mean(times[ours]) / ours.samples))
-    return {"ratio": summary(ratios, "peer's time / ours"), "ours": ours.record(), "peer": peer.record(),
+            blocks[side].append(side.steps(counts[side]))
+        ratios.append((sum(blocks[peer][-2:]) / peer.samples) / (sum(blocks[ours][-2:]) / ours.samples))
+    return {"ratio": summary(ratios, "peer's time / ours"), "ours": ours.record(blocks[ours]), "peer": peer.record(blocks[peer]),
             "protocol": f"both alive, {rounds} rounds of blocks B A A B of {counts[ours]} and {counts[peer]} steps (>= {block_seconds:g} s each)"}

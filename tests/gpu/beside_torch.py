@@ -64,15 +64,15 @@ def beside_torch(job, model, batch, ways, precision="bf16", clip=0.0, targets=No
             if result:
                 results[way] = result
                 job.figure(f"{name}: Lockstep / PyTorch {way}", result["ratio"]["values"], "times as fast", targets.get(way), **sides(result))
-        if not results:
+        rates = [rate for result in results.values() for rate in result["ours"]["samples_a_second"]["values"]]
+        if not rates:
             count = ours.block_steps(seconds)
-            ours.blocks = [ours.steps(count) for _ in range(2 * rounds)]
-    job.figure(f"{name}: Lockstep", [batch / s for s in ours.blocks], "samples/s", targets.get("samples/s"), side=ours.record())
+            rates = [batch / ours.steps(count) for _ in range(2 * rounds)]
+    job.figure(f"{name}: Lockstep", rates, "samples/s", targets.get("samples/s"), command=ours.command, facts=ours.facts)
     ranked = [way for way in results if way not in NO_RANKING]
     if ranked:
         best = min(ranked, key=lambda way: results[way]["peer"]["step_ms"]["median"])
         job.figure(f"{name}: Lockstep / PyTorch's best", results[best]["ratio"]["values"], "times as fast", targets.get("best"), best=best)
-    return ours
 
 
 def sides(result):
@@ -83,10 +83,10 @@ def measure(job, ours, way, command, batch, rounds, seconds):
     with Side(job, f"PyTorch {way}", command, batch, {"TORCHINDUCTOR_CACHE_DIR": str(job.folder.parent / "inductor")}) as peer:
         try:
             peer.ready(400)
+            job.check(f"PyTorch {way} has as many parameters", ours.facts.get("parameters") == peer.facts["parameters"],
+                      f"{ours.facts.get('parameters')}, {peer.facts['parameters']}")
+            return compare(ours, peer, rounds, seconds)
         except Failed as error:
             if job.left() < 1:
-                raise Skip(f"not ready when the stage's time was over: {error}") from error
+                raise Skip(f"the stage's time was over: {error}") from error
             raise
-        job.check(f"PyTorch {way} has as many parameters", ours.facts.get("parameters") == peer.facts["parameters"],
-                  f"{ours.facts.get('parameters')}, {peer.facts['parameters']}")
-        return compare(ours, peer, rounds, seconds)
