@@ -50,6 +50,8 @@ class Device {
   /// many are free. Not while recording.
   virtual void* allocate(std::size_t bytes, std::string_view what) = 0;
   virtual void release(void* memory) noexcept = 0;
+  /// Bytes of the device's memory that are taken, by whomever, as its maker counts them; 0 where nobody does.
+  virtual std::size_t memory_in_use() { return 0; }
   /// Host memory that `copy` moves fastest.
   virtual void* allocate_staging(std::size_t bytes) = 0;
   virtual void release_staging(void* memory) noexcept = 0;

@@ -1,14 +1,22 @@
-#include <algorithm>
-
+#include "core/base/error.h"
 #include "launch/bench/step_bench.h"
 
 namespace lockstep {
 namespace {
 
+Dataset load_for_shapes(const DataOptions& options) {
+  try {
+    return Dataset::load(options, options.train);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::io) throw;
+    throw Error(error.kind(), std::string(error.what()) + "; with data.input.shape declared no file is needed");
+  }
+}
+
 /// The fields as the data file has them, declared.
 DataOptions declare(const DataOptions& options) {
   DataOptions declared = options;
-  const Dataset data = Dataset::load(options, options.train);
+  const Dataset data = load_for_shapes(options);
   for (std::size_t i = 0; i < declared.fields.size(); ++i) {
     DataField& field = declared.fields[i];
     const TensorSpec& sample = data.fields()[i].sample;

@@ -198,6 +198,7 @@ std::int64_t StepBench::begin_work(std::int64_t steps) {
   facts.notes = engine_.notes;
   facts.activation_bytes = setup_->step.program().activation_bytes();
   facts.parameter_bytes = static_cast<std::size_t>(plan.arena_elements) * sizeof(float) * (2 + setup_->recipe.optimizer->slots().size());
+  facts.device_bytes = backend.device().memory_in_use();
   facts.resident_bytes = resident_bytes();
   facts.recordings = setup_->step.recordings();
   if (!input_) return enter(Phase::blocks, steps);

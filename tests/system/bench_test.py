@@ -106,7 +106,7 @@ class BenchTest(job.SystemTest):
         self.refused(USAGE, ('"resnet49": neither a run file nor a shipped recipe',), "bench", "step", "resnet49")
         self.refused(RUN_FILE, ("data.global_batch: expected at least run.lanes (16)", "got 4"), *bench, "data.global_batch=4")
         self.refused(USAGE, ("lanes",), *bench, "run.lanes=1", ranks=(2,))
-        self.refused(IO, ("train.h5",), *bench, 'data.train="no/train.h5:/train"')
+        self.refused(IO, ("no/train.h5", "with data.input.shape declared no file is needed"), *bench, 'data.train="no/train.h5:/train"')
         self.refused(IO, ('bench step: --json: "no/step.json": no folder "no"',), *bench, "--json=no/step.json")
         self.refused(USAGE, ('bench device: expected run.KEY=VALUE, got "seconds=3"',), "bench", "device", "seconds=3")
         self.refused(USAGE, ('bench device: --copy-size: expected at least 4 KiB, got "3"',), "bench", "device", "--copy-size=3", ranks=(0,))
@@ -126,6 +126,8 @@ class BenchOnShimTest(job.ShimTest):
         for op in ("conv2d.forward", "prepare input", "update"):
             self.assertGreater(entries[op]["bytes"], 0, op)
         self.assertGreater(found[0]["rates"]["to_device"], 0)
+        memory = found[0]["memory"]
+        self.assertGreater(memory["device_bytes"], memory["activation_bytes"] + memory["parameter_bytes"])
 
     def test_rates_of_a_gpu(self):
         found = json.loads("\n".join(self.run_on_shim("bench", "device", "--json", "run.device=cuda", "--seconds=0.001", *SMALL).out))

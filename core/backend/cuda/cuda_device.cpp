@@ -90,6 +90,13 @@ void CudaDevice::release(void* memory) noexcept {
   if (memory && !abandoned_) cudaFree(memory);
 }
 
+std::size_t CudaDevice::memory_in_use() {
+  use();
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return total - free;
+}
+
 void* CudaDevice::allocate_staging(std::size_t bytes) {
   if (bytes == 0) return nullptr;
   use();

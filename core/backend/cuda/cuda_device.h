@@ -31,6 +31,7 @@ class CudaDevice final : public Device {
   bool is_host() const override { return false; }
   void* allocate(std::size_t bytes, std::string_view what) override;
   void release(void* memory) noexcept override;
+  std::size_t memory_in_use() override;
   void* allocate_staging(std::size_t bytes) override;
   void release_staging(void* memory) noexcept override;
   StreamView stream(int queue) override;
