@@ -125,7 +125,25 @@ def check_messages(name, text):
             yield number, f'message is more than one plain line: "{message}"'
 
 
+def check_every_file():
+    """Of all that git knows: no marks of a merge; scripts are whole."""
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, text=True)
+    names = [name for name in listed.stdout.split("\0") if name]
+    for name in names:
+        path = ROOT / name
+        if not path.is_file():
+            continue
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            if line.startswith((b"<" * 7 + b" ", b">" * 7 + b" ")):
+                yield f"{name}:{number}: a merge left its mark"
+        if name.endswith(".sh"):
+            said = subprocess.run(["bash", "-n", path], capture_output=True, text=True)
+            if said.returncode != 0:
+                yield f"{name}: {said.stderr.strip().splitlines()[0]}"
+
+
 def check_text():
+    yield from check_every_file()
     for path, name in files():
         text = path.read_text()
         for check in (check_includes, check_lines, check_messages):
