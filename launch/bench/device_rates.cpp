@@ -56,23 +56,7 @@ void copy_all(Backend& backend, std::byte* to, const std::byte* from, std::size_
   });
 }
 
-void measure_copies(Backend& backend, const RateSettings& settings, DeviceRates& rates) {
-  Device& device = backend.device();
-  const DeviceBuffer from(device, settings.largest_copy, "copy bench"), to(device, settings.largest_copy, "copy bench");
-  std::size_t bytes = settings.largest_copy;
-  for (int i = 0; i < settings.copy_sizes && bytes > 0; ++i, bytes /= 4) {
-    const double seconds = seconds_of(backend, settings.seconds, [&] { copy_all(backend, to.data(), from.data(), bytes); });
-    rates.copies.push_back({bytes, 2.0 * static_cast<double>(bytes) / seconds});
-  }
-  if (device.is_host()) return;
-  const std::size_t staged = std::min<std::size_t>(settings.largest_copy, 64 * kMiB);
-  const StagingBuffer staging(device, staged);
-  const StreamView main = device.stream(Queue::kMain);
-  rates.to_device = static_cast<double>(staged) / seconds_of(backend, settings.seconds, [&] { device.copy(to.data(), staging.data(), staged, main); });
-  rates.from_device = static_cast<double>(staged) / seconds_of(backend, settings.seconds, [&] { device.copy(staging.data(), to.data(), staged, main); });
-}
-
-/// Uniform in [-1, 1): products of constants take less power, and so less time.
+/// Uniform in [-1, 1): constants take less power, and so less time.
 DeviceBuffer random_numbers(Device& device, std::int64_t count, Dtype dtype) {
   constexpr std::int64_t kPeriod = 1'000'003;  // a prime, so that rows differ
   const std::int64_t period = std::min(kPeriod, count);
@@ -87,12 +71,29 @@ DeviceBuffer random_numbers(Device& device, std::int64_t count, Dtype dtype) {
     else
       *reinterpret_cast<Float16*>(at) = to_float16(value);
   }
-  DeviceBuffer buffer(device, static_cast<std::size_t>(count) * size_of(dtype), "product bench");
+  DeviceBuffer buffer(device, static_cast<std::size_t>(count) * size_of(dtype), "numbers to measure with");
   const StreamView main = device.stream(Queue::kMain);
   for (std::size_t at = 0; at < buffer.bytes(); at += pattern.size())
     device.copy(buffer.data() + at, pattern.data(), std::min(pattern.size(), buffer.bytes() - at), main);
   device.wait(main);
   return buffer;
+}
+
+void measure_copies(Backend& backend, const RateSettings& settings, DeviceRates& rates) {
+  Device& device = backend.device();
+  const DeviceBuffer from = random_numbers(device, static_cast<std::int64_t>(settings.largest_copy / sizeof(float) + 1), Dtype::f32);
+  const DeviceBuffer to(device, from.bytes(), "copies to measure");
+  std::size_t bytes = settings.largest_copy;
+  for (int i = 0; i < settings.copy_sizes && bytes > 0; ++i, bytes /= 4) {
+    const double seconds = seconds_of(backend, settings.seconds, [&] { copy_all(backend, to.data(), from.data(), bytes); });
+    rates.copies.push_back({bytes, 2.0 * static_cast<double>(bytes) / seconds});
+  }
+  if (device.is_host()) return;
+  const std::size_t staged = std::min<std::size_t>(settings.largest_copy, 64 * kMiB);
+  const StagingBuffer staging(device, staged);
+  const StreamView main = device.stream(Queue::kMain);
+  rates.from_device = static_cast<double>(staged) / seconds_of(backend, settings.seconds, [&] { device.copy(staging.data(), from.data(), staged, main); });
+  rates.to_device = static_cast<double>(staged) / seconds_of(backend, settings.seconds, [&] { device.copy(to.data(), staging.data(), staged, main); });
 }
 
 /// y[m, n] = x[m, n] w[n, n]: m is n on a device, and n for each worker of the host.
@@ -116,13 +117,13 @@ DeviceRates::Product measure_product(Backend& backend, const RateSettings& setti
   const DeviceBuffer x = random_numbers(device, n * n * calls, dtype), y = random_numbers(device, n * n * calls, dtype);
   DeviceBuffer weights = random_numbers(device, n * n, Dtype::f32);
   if (const std::size_t bytes = kernel->packed_bytes(1)) {
-    DeviceBuffer packed(device, bytes, "product bench");
+    DeviceBuffer packed(device, bytes, "products to measure");
     kernel->pack(1, weights.as<const float>(), packed.data(), main);
     device.wait(main);
     weights = std::move(packed);
   }
   const std::size_t workspace_bytes = (kernel->workspace_bytes() + 255) / 256 * 256;
-  const DeviceBuffer workspace(device, workspace_bytes * static_cast<std::size_t>(calls), "product bench");
+  const DeviceBuffer workspace(device, workspace_bytes * static_cast<std::size_t>(calls), "products to measure");
   const auto product = [&](int part) {
     const std::size_t offset = static_cast<std::size_t>(part * n * n) * size_of(dtype);
     const void* reads[] = {x.data() + offset, weights.data()};

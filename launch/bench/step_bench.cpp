@@ -26,6 +26,7 @@ namespace {
 constexpr std::int64_t kFirstSteps = 4;
 constexpr std::int64_t kMostSteps = 1'000'000;
 constexpr std::size_t kFewestBlocks = 3;
+constexpr std::int64_t kFewestProfiled = 3;
 constexpr std::int64_t kBatches = 4;
 constexpr double kRateFraction = 0.01;
 
@@ -165,7 +166,7 @@ std::int64_t StepBench::next(const Stopwatch::Block& done) {
       return next_request();
     case Phase::warm_profile:
       setup_->profile.restart();
-      return enter(Phase::profile, block_like(done));
+      return enter(Phase::profile, std::max(block_like(done), kFewestProfiled));
     case Phase::profile: collect(done); return 0;
   }
   return 0;
