@@ -108,3 +108,18 @@ if(TARGET lockstep_cuda_kernels)
 endif()
 set_target_properties(lockstep_cuda PROPERTIES LINKER_LANGUAGE CXX)
 install(TARGETS lockstep_cuda LIBRARY DESTINATION lib OPTIONAL)
+
+# The stand-in for a driver that `plan --device` opens by its path where there is none. In a folder of its own: no loader finds it.
+find_file(LOCKSTEP_CUDA_STUB libcuda.so HINTS ${CUDAToolkit_LIBRARY_DIR} PATH_SUFFIXES stubs NO_DEFAULT_PATH)
+if(LOCKSTEP_CUDA_STUB)
+  set(stand_in_source ${CMAKE_BINARY_DIR}/generated/cuda/stand_in_driver.c)
+  set(make_stand_in ${CMAKE_SOURCE_DIR}/core/backend/cuda/make_stand_in_driver.cmake)
+  add_custom_command(OUTPUT ${stand_in_source} DEPENDS ${make_stand_in} ${LOCKSTEP_CUDA_STUB}
+    COMMAND ${CMAKE_COMMAND} -DSTUB=${LOCKSTEP_CUDA_STUB} -DNM=${CMAKE_NM} -DSOURCE=${stand_in_source} -P ${make_stand_in})
+  add_library(lockstep_stand_in_driver SHARED ${stand_in_source})
+  target_compile_options(lockstep_stand_in_driver PRIVATE -w)
+  set_target_properties(lockstep_stand_in_driver PROPERTIES OUTPUT_NAME cuda SOVERSION 1 C_VISIBILITY_PRESET default
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/lockstep/described)
+  add_dependencies(lockstep_cuda lockstep_stand_in_driver)
+  install(TARGETS lockstep_stand_in_driver LIBRARY DESTINATION lib/lockstep/described NAMELINK_SKIP OPTIONAL)
+endif()

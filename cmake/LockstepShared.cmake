@@ -3,6 +3,8 @@
 set(LOCKSTEP_SHARED ${CMAKE_BINARY_DIR}/share/lockstep)
 file(MAKE_DIRECTORY ${LOCKSTEP_SHARED})
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/examples ${LOCKSTEP_SHARED}/examples SYMBOLIC)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/core/backend/cuda/devices ${LOCKSTEP_SHARED}/devices SYMBOLIC)
+install(DIRECTORY core/backend/cuda/devices/ DESTINATION share/lockstep/devices FILES_MATCHING PATTERN "*.json")
 install(DIRECTORY examples/ DESTINATION share/lockstep/examples FILES_MATCHING PATTERN "*.toml" PATTERN "runs" EXCLUDE)
 file(CREATE_LINK ${CMAKE_SOURCE_DIR}/distributed/mpi ${LOCKSTEP_SHARED}/mpi SYMBOLIC)
 install(FILES distributed/mpi/mpi_calls.c distributed/mpi/mpi_calls.h DESTINATION share/lockstep/mpi)

@@ -7,7 +7,7 @@ namespace lockstep {
 /// What a plug-in library in C++ and the main one must agree on: raise the number when distributed/communicator.h or a header of core/backend or
 /// core/device changes.
 /// A plug-in returns it from its `extern "C" const char* lockstep_plug_in_build()`.
-inline constexpr const char* kPlugInBuild = "lockstep plug-in 4";
+inline constexpr const char* kPlugInBuild = "lockstep plug-in 5";
 
 /// Who sees the symbols of a plug-in and of what it needs: Open MPI's own plug-ins look for those of MPI.
 enum class PlugInScope { local, global };

@@ -104,15 +104,8 @@ add_dependencies(lockstep_tests lockstep_shim)
 # Kernels of NVIDIA's libraries: the plug-in's own objects with the real cuDNN and cuBLASLt, planning for a GPU that is
 # described only. A libcuda that refuses every call stands in for the driver.
 file(GLOB vendor_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/core/backend/cuda/vendor/*_test.cpp)
-find_file(LOCKSTEP_CUDA_STUB libcuda.so HINTS ${CUDAToolkit_LIBRARY_DIR} PATH_SUFFIXES stubs NO_DEFAULT_PATH)
-if(LOCKSTEP_CUDA_FOUND AND LOCKSTEP_CUDA_STUB AND vendor_tests)
-  set(fake_driver ${CMAKE_BINARY_DIR}/fake_driver)
-  set(make_fake_driver ${CMAKE_CURRENT_SOURCE_DIR}/support/fake_driver/make_fake_driver.cmake)
-  add_custom_command(OUTPUT ${fake_driver}/fake_driver.c DEPENDS ${make_fake_driver} ${LOCKSTEP_CUDA_STUB}
-    COMMAND ${CMAKE_COMMAND} -DSTUB=${LOCKSTEP_CUDA_STUB} -DNM=${CMAKE_NM} -DSOURCE=${fake_driver}/fake_driver.c -P ${make_fake_driver})
-  add_library(lockstep_fake_driver SHARED ${fake_driver}/fake_driver.c)
-  target_compile_options(lockstep_fake_driver PRIVATE -w)
-  set_target_properties(lockstep_fake_driver PROPERTIES OUTPUT_NAME cuda SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${fake_driver} C_VISIBILITY_PRESET default)
+if(TARGET lockstep_stand_in_driver AND vendor_tests)
+  set(stand_in_driver ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/lockstep/described)
   # Of our own kernels those that vendor kernels call, for one architecture: nothing runs.
   add_library(lockstep_cuda_weights OBJECT ${CMAKE_SOURCE_DIR}/core/backend/cuda/weights.cu)
   target_include_directories(lockstep_cuda_weights PRIVATE ${LOCKSTEP_NVCC_INCLUDES})
@@ -124,11 +117,12 @@ if(LOCKSTEP_CUDA_FOUND AND LOCKSTEP_CUDA_STUB AND vendor_tests)
   target_link_libraries(core_backend_cuda_vendor_tests PRIVATE lockstep lockstep_flags lockstep_cuda_vendor lockstep_cuda_weights
     lockstep_cuda_vendor_libraries GTest::gtest_main)
   target_include_directories(core_backend_cuda_vendor_tests PRIVATE ${CMAKE_SOURCE_DIR}/core/backend/cuda ${CMAKE_SOURCE_DIR}/core/backend/cuda/nvcc)
+  target_compile_definitions(core_backend_cuda_vendor_tests PRIVATE LOCKSTEP_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_compile_options(core_backend_cuda_vendor_tests PRIVATE -O1)
   set_target_properties(core_backend_cuda_vendor_tests PROPERTIES LINKER_LANGUAGE CXX)
-  add_dependencies(core_backend_cuda_vendor_tests lockstep_fake_driver)
+  add_dependencies(core_backend_cuda_vendor_tests lockstep_stand_in_driver)
   gtest_discover_tests(core_backend_cuda_vendor_tests TEST_PREFIX "core/backend/cuda/vendor/" DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT_MODIFICATION "LD_LIBRARY_PATH=path_list_prepend:${fake_driver}")
+    PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT_MODIFICATION "LD_LIBRARY_PATH=path_list_prepend:${stand_in_driver}")
   add_dependencies(lockstep_tests core_backend_cuda_vendor_tests)
 else()
   message(STATUS "tests: no CUDA plug-in in this build, so cuDNN's plans are not tested")
@@ -145,7 +139,7 @@ if(LOCKSTEP_CUDNN_HEADER AND EXISTS ${LOCKSTEP_CUDA_HEADERS}/cublasLt.h AND stan
   add_executable(core_backend_cuda_vendor_host_tests ${stand_ins} ${runtime_sources} ${simt_folder}/core/backend/cuda/weights.cu.cpp
     ${CMAKE_SOURCE_DIR}/core/backend/cuda/register.cpp ${CMAKE_SOURCE_DIR}/core/backend/cuda/vendor_options.cpp ${vendor_folder}/conv2d.cpp
     ${vendor_folder}/convolution.cpp ${vendor_folder}/convolution_problem.cpp ${vendor_folder}/dense.cpp ${vendor_folder}/engine_choice.cpp
-    ${vendor_folder}/matmul_problem.cpp ${vendor_folder}/plan_store.cpp)
+    ${vendor_folder}/matmul_problem.cpp ${vendor_folder}/plan_file.cpp ${vendor_folder}/plan_store.cpp)
   target_include_directories(core_backend_cuda_vendor_host_tests PRIVATE ${CMAKE_SOURCE_DIR}/core/backend/cuda ${CMAKE_SOURCE_DIR}/tests/support/simt)
   target_include_directories(core_backend_cuda_vendor_host_tests SYSTEM PRIVATE ${vendor_headers})
   target_link_libraries(core_backend_cuda_vendor_host_tests PRIVATE lockstep Boost::context nlohmann_json::nlohmann_json GTest::gtest_main)

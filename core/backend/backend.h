@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/backend/kernel.h"
+#include "core/backend/kernel_choices.h"
 #include "core/base/registry.h"
 #include "core/device/device.h"
 #include "core/device/identity.h"
@@ -42,6 +43,9 @@ class Backend {
 
   /// `run_file` error `op: no cpu kernel in this build` when there is none.
   virtual std::unique_ptr<Kernel> make(const OpSpec& spec) const = 0;
+
+  /// What its libraries leave to choose; null where that is nothing. Lives as long as the process.
+  virtual KernelChoices* choices() const { return nullptr; }
 
   /// Threads that `parallel` uses at most.
   virtual int workers() const = 0;

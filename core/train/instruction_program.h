@@ -12,6 +12,9 @@
 
 namespace lockstep {
 
+/// What the kernel of an instruction (not a reduce) is made from, on a rank that has `rank_rows` rows of a full batch.
+OpSpec instruction_spec(const Plan& plan, const PlanProgram& program, const Instruction& instruction, RunMode mode, std::int64_t rank_rows);
+
 /// A program for one wide device: instruction after instruction on the main queue. A `rows` instruction takes all lanes of
 /// the rank in one call where a row's bits do not depend on it; a per-lane one does too where its kernel keeps lanes
 /// apart itself, otherwise its lanes run side by side on the branch queues. Nothing but addresses, row counts and the

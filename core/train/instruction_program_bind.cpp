@@ -22,6 +22,14 @@ std::vector<TensorSpec> input_specs(const Graph& graph) {
 
 }  // namespace
 
+OpSpec instruction_spec(const Plan& plan, const PlanProgram& program, const Instruction& instruction, RunMode mode, std::int64_t rank_rows) {
+  OpSpec spec = op_spec(plan, program, instruction);
+  spec.max_rows = rank_rows;
+  // In `fast` mode a per-lane result is of all rows of a call. Rows kernels go by the size of a lane in both modes.
+  if (mode == RunMode::fast && instruction.kind != PhaseKind::rows) spec.lane_rows = rank_rows;
+  return spec;
+}
+
 InstructionProgram::InstructionProgram(const Parts& parts)
     : plan_(parts.plan),
       program_(parts.kind == Kind::training ? plan_->training : plan_->evaluation),
@@ -50,10 +58,7 @@ void InstructionProgram::bind_instructions() {
   for (const Instruction& instruction : program_.instructions) {
     Bound bound{.instruction = &instruction};
     if (instruction.kind != PhaseKind::reduce) {
-      OpSpec spec = op_spec(*plan_, program_, instruction);
-      spec.max_rows = capacity_rows_;
-      // In `fast` mode a per-lane result is of all rows of a call. Rows kernels go by the size of a lane in both modes.
-      if (mode_ == RunMode::fast && instruction.kind != PhaseKind::rows) spec.lane_rows = spec.max_rows;
+      const OpSpec spec = instruction_spec(*plan_, program_, instruction, mode_, capacity_rows_);
       bound.kernel = backend_.make(spec);
       if (instruction.kind == PhaseKind::rows && mode_ == RunMode::exact) probe_rows(bound, spec);
     }

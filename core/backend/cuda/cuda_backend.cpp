@@ -13,7 +13,6 @@
 #include "core/backend/cuda/register.h"
 #include "core/backend/cuda/vendor_options.h"
 #include "core/base/registry.h"
-#include "core/base/text.h"
 
 namespace lockstep::cuda {
 namespace {
@@ -70,13 +69,9 @@ std::optional<DeviceIdentity> CudaBackend::identity() const {
 
 std::vector<Precision> CudaBackend::precisions() const { return {Precision::bf16, Precision::f16, Precision::tf32, Precision::f32}; }
 
-std::unique_ptr<Kernel> CudaBackend::make(const OpSpec& spec) const {
-  const auto it = kernels().find(spec.op);
-  if (it != kernels().end()) return it->second(spec);
-  std::vector<std::string> known;
-  for (const auto& [name, make] : kernels()) known.push_back(name);
-  fail(ErrorKind::run_file, "{}: no cuda kernel in this build{}", spec.op, hint(spec.op, known));
-}
+std::unique_ptr<Kernel> CudaBackend::make(const OpSpec& spec) const { return make_kernel(spec); }
+
+KernelChoices* CudaBackend::choices() const { return vendor_choices() ? vendor_choices()() : nullptr; }
 
 void CudaBackend::parallel(int tasks, const std::function<void(int task, int worker)>& body) {
   for (int task = 0; task < tasks; ++task) body(task, 0);
@@ -92,6 +87,7 @@ std::unique_ptr<Backend> make_backend(Options& options) {
   if (given >= visible) fail(ErrorKind::usage, "no cuda device: number {} is not there: this process sees {}", given, visible);
   VendorOptions& vendor = vendor_options();
   vendor.plans = options.text("plans", "");
+  vendor.carried = options.text("carried", "");
   vendor.tune = options.boolean("tune", false);
   return std::make_unique<CudaBackend>(given >= 0 ? given : choose_device(visible, environment));
 }

@@ -13,8 +13,7 @@ namespace lockstep::cuda {
 
 /// One GPU: calls are made one after another on its main queue. Registered as "cuda", with the options
 ///   device   its number among those that this process sees; by default the one that the launcher's numbers give
-///   plans    a file of engine choices of cuDNN (see vendor_options.h)
-///   tune     engines that the file does not name are timed
+///   plans, carried, tune    see vendor_options.h
 class CudaBackend : public Backend {
  public:
   explicit CudaBackend(int index);
@@ -28,6 +27,7 @@ class CudaBackend : public Backend {
   Device& device() override { return device_; }
   WorkOrder order() const override { return WorkOrder::by_instruction; }
   std::unique_ptr<Kernel> make(const OpSpec& spec) const override;
+  KernelChoices* choices() const override;
   int workers() const override { return 1; }
   void parallel(int tasks, const std::function<void(int task, int worker)>& body) override;
 

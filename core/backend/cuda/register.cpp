@@ -1,5 +1,8 @@
 #include "core/backend/cuda/register.h"
 
+#include "core/base/error.h"
+#include "core/base/text.h"
+
 namespace lockstep::cuda {
 
 namespace {
@@ -26,6 +29,14 @@ class SimpleKernel : public Kernel {
 std::map<std::string, MakeKernel, std::less<>>& kernels() {
   static std::map<std::string, MakeKernel, std::less<>> all;
   return all;
+}
+
+std::unique_ptr<Kernel> make_kernel(const OpSpec& spec) {
+  const auto it = kernels().find(spec.op);
+  if (it != kernels().end()) return it->second(spec);
+  std::vector<std::string> known;
+  for (const auto& [name, make] : kernels()) known.push_back(name);
+  fail(ErrorKind::run_file, "{}: no cuda kernel in this build{}", spec.op, hint(spec.op, known));
 }
 
 MakeKernel simple_kernel(std::function<void(const OpSpec&, const KernelCall&)> run, std::function<std::size_t(const OpSpec&)> workspace,

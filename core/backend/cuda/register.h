@@ -15,6 +15,9 @@ using MakeKernel = std::function<std::unique_ptr<Kernel>(const OpSpec&)>;
 /// The GPU's kernels by op name.
 std::map<std::string, MakeKernel, std::less<>>& kernels();
 
+/// The kernel of an op; `run_file` error where there is none.
+std::unique_ptr<Kernel> make_kernel(const OpSpec& spec);
+
 /// A kernel's registration line: `const RegisterKernel registered("max_pool.forward", make_forward);`
 struct RegisterKernel {
   RegisterKernel(std::string op, MakeKernel make) { kernels().emplace(std::move(op), std::move(make)); }

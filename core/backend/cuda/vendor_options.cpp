@@ -7,6 +7,11 @@ VendorOptions& vendor_options() {
   return options;
 }
 
+std::function<KernelChoices*()>& vendor_choices() {
+  static std::function<KernelChoices*()> choices;
+  return choices;
+}
+
 std::map<std::string, std::function<std::string()>>& vendor_versions() {
   static std::map<std::string, std::function<std::string()>> versions;
   return versions;

@@ -47,6 +47,7 @@ Convolution::Convolution(const OpSpec& spec, const ConvolutionGeometry& geometry
   const auto lane_bytes = static_cast<std::size_t>(std::gcd(source_bytes(lane_rows_), destination_bytes(lane_rows_)));
   staged_ = lane_bytes % kOperandAlignment != 0;
   choose();
+  if (!vendor_options().compile) return;
   if (!plan_of(problem_, piece_rows_, facts_)) piece_rows_ = lane_rows_;
   for (const std::int64_t rows : {lane_rows_, piece_rows_}) {
     plan_bytes_ = std::max(plan_bytes_, plan(rows).facts().workspace_bytes);
@@ -60,10 +61,10 @@ void Convolution::choose() {
   const bool to_weights = problem_.pass == ConvolutionPass::backward_weights;
   const std::int64_t reference = to_weights ? lane_rows_ : kReferenceLanes * lane_rows_;
   problem_.wide = to_weights && problem_.dtype != Dtype::f32;
-  auto found = choose_engine(problem_, reference, lane_rows_, piece_rows_);
+  auto found = choose_engine(problem_, reference, lane_rows_, piece_rows_, where_);
   if (!found && problem_.wide) {
     problem_.wide = false;
-    found = choose_engine(problem_, reference, lane_rows_, piece_rows_);
+    found = choose_engine(problem_, reference, lane_rows_, piece_rows_, where_);
   }
   if (!found) fail(ErrorKind::run_file, "{}: cudnn has no deterministic engine for {}", where_, problem_.text());
   facts_ = *found;

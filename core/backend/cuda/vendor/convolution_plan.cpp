@@ -18,10 +18,12 @@ using Tensor = std::shared_ptr<fe::graph::Tensor_attributes>;
 enum Uid : std::int64_t { kSource = 1, kWeights = 2, kDestination = 3, kBias = 4 };
 
 /// The frontend's messages may have several lines; ours have one.
-[[noreturn]] void refuse(std::string_view what, std::string text) {
+std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
-  fail(ErrorKind::io, "cuda: cudnn: {}: {}", what, text);
+  return text;
 }
+
+[[noreturn]] void refuse(std::string_view what, const std::string& text) { fail(ErrorKind::io, "cuda: cudnn: {}: {}", what, one_line(text)); }
 
 void check(fe::error_t status, std::string_view what) {
   if (status.is_bad()) refuse(what, status.get_message());
@@ -236,16 +238,17 @@ std::unique_ptr<ConvolutionPlan> ConvolutionPlan::build(const PlanTarget& target
 }
 
 std::unique_ptr<ConvolutionPlan> ConvolutionPlan::load(const PlanTarget& target, const EngineFacts& facts,
-                                                       const std::vector<std::uint8_t>& bytes) {
+                                                       const std::vector<std::uint8_t>& bytes, std::string& why) {
   try {
     auto impl = std::unique_ptr<Impl>(new Impl{Graph(target), facts});
-    const auto status =
+    auto status =
         target.handle ? impl->graph.deserialize(target.handle, bytes, true, false) : impl->graph.deserialize(bytes, true);
-    if (status.is_bad()) return nullptr;
-    return std::unique_ptr<ConvolutionPlan>(new ConvolutionPlan(std::move(impl)));
-  } catch (const std::exception&) {
-    return nullptr;  // the JSON library throws at damaged bytes
+    if (status.is_good()) return std::unique_ptr<ConvolutionPlan>(new ConvolutionPlan(std::move(impl)));
+    why = one_line(status.get_message());
+  } catch (const std::exception& error) {
+    why = one_line(error.what());  // the JSON library throws at damaged bytes
   }
+  return nullptr;
 }
 
 const EngineFacts& ConvolutionPlan::facts() const { return impl_->facts; }

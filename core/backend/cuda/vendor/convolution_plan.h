@@ -93,8 +93,9 @@ class ConvolutionPlan {
   /// Null where the engine refuses. Engines that are compiled at run time take 0.2 to 5 s.
   static std::unique_ptr<ConvolutionPlan> build(const PlanTarget& target, const ConvolutionProblem& problem, std::int64_t rows,
                                                 const EngineChoice& choice);
-  /// From `bytes()` of an equal plan; null where they are damaged or made for another device or version.
-  static std::unique_ptr<ConvolutionPlan> load(const PlanTarget& target, const EngineFacts& facts, const std::vector<std::uint8_t>& bytes);
+  /// From `bytes()` of an equal plan; null, with the reason, where they are damaged or made for another device or version.
+  static std::unique_ptr<ConvolutionPlan> load(const PlanTarget& target, const EngineFacts& facts, const std::vector<std::uint8_t>& bytes,
+                                               std::string& why);
 
   ~ConvolutionPlan();
 

@@ -1,8 +1,11 @@
 #include "core/backend/cuda/vendor/cudnn.h"
 
+#include <cuda_runtime_api.h>
+
 #include <map>
 #include <mutex>
 
+#include "core/backend/cuda/check.h"
 #include "core/backend/cuda/vendor_options.h"
 #include "core/base/error.h"
 
@@ -35,6 +38,18 @@ PlanTarget plan_target() {
   const VendorOptions& options = vendor_options();
   if (!options.properties.empty()) return {.handle = nullptr, .properties = options.properties, .sm = options.sm};
   return {.handle = cudnn_handle({}), .properties = "", .sm = 0};
+}
+
+PlanDevice plan_device() {
+  PlanDevice device{.gpu = vendor_options().gpu, .cudnn = cudnn_version()};
+  if (!vendor_options().properties.empty()) return device;
+  cudaDeviceProp found{};
+  int number = 0;
+  check(cudaGetDevice(&number), "cudaGetDevice");
+  check(cudaGetDeviceProperties(&found, number), "cudaGetDeviceProperties");
+  check(cudaDriverGetVersion(&device.driver), "cudaDriverGetVersion");
+  device.gpu = found.name;
+  return device;
 }
 
 std::string cudnn_version() {

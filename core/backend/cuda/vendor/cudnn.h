@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/backend/cuda/vendor/convolution_plan.h"
+#include "core/backend/cuda/vendor/plan_file.h"
 #include "core/tensor/stream.h"
 
 namespace lockstep::cuda {
@@ -19,6 +20,8 @@ cudnnHandle_t cudnn_handle(StreamView stream);
 
 /// The GPU that plans are for: as vendor_options() says.
 PlanTarget plan_target();
+/// Its model, the driver (0 where the GPU is described only) and the version of cuDNN.
+PlanDevice plan_device();
 
 /// `9.19.0`
 std::string cudnn_version();

@@ -1,15 +1,12 @@
 #include "core/backend/cuda/vendor/engine_choice.h"
 
-#include <cuda_runtime_api.h>
-
 #include <algorithm>
 #include <limits>
 #include <map>
 #include <mutex>
+#include <tuple>
 
-#include "core/backend/cuda/check.h"
 #include "core/backend/cuda/vendor/cudnn.h"
-#include "core/backend/cuda/vendor/plan_store.h"
 #include "core/backend/cuda/vendor_options.h"
 #include "core/base/error.h"
 
@@ -19,109 +16,134 @@ namespace {
 
 constexpr std::size_t kTimed = 5, kListed = 100;
 
-/// GPU model, driver and library: who shares them shares choices.
-std::string device_name() {
-  const std::string& properties = vendor_options().properties;
-  const auto after = [&](std::string_view key) {
-    const auto at = properties.find(key);
-    return at == std::string::npos ? std::string() : properties.substr(at + key.size());
-  };
-  std::string name;
-  int driver = 0;
-  if (!properties.empty()) {
-    name = after("\"deviceName\":\"");
-    name.resize(std::min(name.size(), name.find('"')));
-    driver = std::atoi(after("\"driverVer\":").c_str());
-  } else {
-    cudaDeviceProp found{};
-    int device = 0;
-    check(cudaGetDevice(&device), "cudaGetDevice");
-    check(cudaGetDeviceProperties(&found, device), "cudaGetDeviceProperties");
-    check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
-    name = found.name;
-  }
-  return fmt::format("{}; driver {}; cudnn {}", name, driver, cudnn_version());
-}
+const bool registered = [] {
+  vendor_choices() = [] { return &plan_store(); };
+  return true;
+}();
 
-PlanStore& store() {
-  static std::mutex mutex;
-  static std::map<std::string, PlanStore> stores;
-  const std::lock_guard lock(mutex);
-  const std::string& path = vendor_options().plans;
-  return stores.try_emplace(path, path, path.empty() ? std::string() : device_name()).first->second;
-}
+/// A problem, its numbers of rows, and its name in the plan store.
+struct Question {
+  const ConvolutionProblem& problem;
+  std::vector<std::int64_t> served;
+  std::int64_t lane_rows;
+  std::string key;
 
-/// A measured choice, or one made ahead for a GPU that is not here.
-bool keeps_choices() { return store().writable() && (vendor_options().tune || !vendor_options().properties.empty()); }
+  bool builds(const EngineFacts& facts) const { return !vendor_options().compile || plan_of(problem, lane_rows, facts) != nullptr; }
+};
 
-std::optional<EngineFacts> stored(const PlanTarget& target, const ConvolutionProblem& problem, const std::vector<std::int64_t>& rows,
-                                  const std::string& key) {
-  const auto found = store().find(key);
-  if (!found) return {};
+/// None where nothing is stored, or what is does not serve any more.
+std::optional<EngineFacts> stored(const Question& question) {
+  const auto engine = plan_store().engine(question.key);
+  if (!engine) return {};
+  std::optional<EngineFacts> found;
   try {
-    return ConvolutionPlan::usable(target, problem, rows, vendor_options().workspace_limit, EngineChoice::parse(found->engine));
+    found = ConvolutionPlan::usable(plan_target(), question.problem, question.served, vendor_options().workspace_limit, EngineChoice::parse(*engine));
   } catch (const Error&) {
-    return {};  // written by another version, or by hand
+    // written by another version, or by hand
   }
+  if (found && question.builds(*found)) return found;
+  plan_store().tried(fmt::format("engine {} does not serve", *engine));
+  return {};
+}
+
+/// The first candidates that build, at most `wanted`. One that is listed may still fail to build, where cuDNN finds no compiler: then the
+/// whole list is gone through.
+std::vector<EngineFacts> first_that_build(const Question& question, std::size_t wanted) {
+  std::vector<EngineFacts> usable;
+  for (const std::size_t most : {wanted, kListed}) {
+    usable.clear();
+    for (const EngineFacts& facts : ConvolutionPlan::candidates(plan_target(), question.problem, question.served, vendor_options().workspace_limit, most))
+      if (usable.size() < wanted && question.builds(facts)) usable.push_back(facts);
+    if (!usable.empty()) break;
+  }
+  return usable;
+}
+
+std::optional<EngineFacts> first(const Question& question) {
+  const std::vector<EngineFacts> found = first_that_build(question, 1);
+  if (found.empty()) return {};
+  plan_store().put_engine(question.key, found[0].choice.text());
+  return found[0];
+}
+
+std::optional<EngineFacts> timed(const Question& question, std::int64_t rows, const std::string& layer) {
+  const std::vector<EngineFacts> found = first_that_build(question, kTimed);
+  if (found.empty()) return {};
+  std::vector<const ConvolutionPlan*> plans;
+  for (const EngineFacts& facts : found) plans.push_back(plan_of(question.problem, rows, facts));
+  const std::vector<double> times = microseconds_of(question.problem, rows, plans);
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < times.size(); ++i)
+    if (times[i] > 0 && (times[best] == 0 || times[i] < times[best])) best = i;
+  plan_store().put_engine(question.key, found[best].choice.text(), times[best]);
+  plan_store().put_timing(question.key, {.layers = {layer},
+                                         .rows = rows,
+                                         .first = found[0].name(),
+                                         .best = found[best].name(),
+                                         .first_microseconds = times[0],
+                                         .best_microseconds = times[best]});
+  return found[best];
 }
 
 std::unique_ptr<ConvolutionPlan> build_plan(const ConvolutionProblem& problem, std::int64_t rows, const EngineFacts& facts,
                                             const std::string& key) {
   const PlanTarget target = plan_target();
-  if (facts.runtime_compiled) {
-    const auto kept = store().find(key);
+  PlanStore& store = plan_store();
+  if (!facts.runtime_compiled) return ConvolutionPlan::build(target, problem, rows, facts.choice);
+  if (const auto bytes = store.plan(key)) {
+    std::string why = "the engine does not serve";
     const auto here = ConvolutionPlan::usable(target, problem, {rows}, std::numeric_limits<std::size_t>::max(), facts.choice);
-    if (kept && here && kept->plans.count(rows) > 0)
-      if (auto plan = ConvolutionPlan::load(target, *here, kept->plans.at(rows))) return plan;
+    auto plan = here ? ConvolutionPlan::load(target, *here, *bytes, why) : nullptr;
+    store.tried(plan ? "" : why);
+    if (plan) return plan;
   }
   auto plan = ConvolutionPlan::build(target, problem, rows, facts.choice);
-  if (plan && facts.runtime_compiled && keeps_choices())
-    store().put(key, {.engine = facts.choice.text(), .microseconds = 0, .plans = {{rows, plan->bytes()}}});
+  if (plan) store.put_plan(key, plan->bytes());
   return plan;
 }
 
 }  // namespace
 
-std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, std::int64_t reference_rows, std::int64_t lane_rows,
-                                         std::int64_t usual_rows) {
-  const PlanTarget target = plan_target();
+PlanStore& plan_store() {
+  static std::mutex mutex;
+  // Not destroyed at exit: plans name their store.
+  static auto& stores = *new std::map<std::tuple<std::string, std::string, std::string>, std::unique_ptr<PlanStore>>();
   const VendorOptions& options = vendor_options();
-  const std::vector<std::int64_t> served = {reference_rows, lane_rows, 1};
-  const std::string key = fmt::format("{} lane {}", problem.text(), lane_rows);
-  const auto builds = [&](const EngineFacts& facts) { return plan_of(problem, lane_rows, facts) != nullptr; };
-  if (auto found = stored(target, problem, served, key); found && builds(*found)) return found;
+  const std::lock_guard lock(mutex);
+  auto& store = stores[{options.plans, options.carried, options.properties}];
+  if (!store) store = std::make_unique<PlanStore>(PlanStore::Places{.kept = options.plans, .carried = options.carried}, plan_device());
+  return *store;
+}
 
-  const std::size_t wanted = options.tune && target.handle ? kTimed : 1;
-  std::vector<EngineFacts> usable;
-  // One that is listed may still fail to build, where cuDNN finds no compiler: then the whole list is gone through.
-  for (const std::size_t most : {wanted, kListed}) {
-    usable.clear();
-    for (const EngineFacts& facts : ConvolutionPlan::candidates(target, problem, served, options.workspace_limit, most))
-      if (usable.size() < wanted && builds(facts)) usable.push_back(facts);
-    if (!usable.empty()) break;
-  }
-  if (usable.empty()) return {};
-  PlanStore::Choice choice;
-  std::size_t best = 0;
-  if (usable.size() > 1) {
-    std::vector<const ConvolutionPlan*> plans;
-    for (const EngineFacts& facts : usable) plans.push_back(plan_of(problem, usual_rows, facts));
-    best = fastest(problem, usual_rows, plans, choice.microseconds);
-  }
-  choice.engine = usable[best].choice.text();
-  if (keeps_choices()) store().put(key, choice);
-  return usable[best];
+std::optional<EngineFacts> choose_engine(const ConvolutionProblem& problem, std::int64_t reference_rows, std::int64_t lane_rows,
+                                         std::int64_t usual_rows, const std::string& layer) {
+  const Question question{problem, {reference_rows, lane_rows, 1}, lane_rows, fmt::format("{} lane {}", problem.text(), lane_rows)};
+  const bool times = vendor_options().tune && !plan_store().add_timed_layer(question.key, layer);
+  std::optional<EngineFacts> found;
+  if (times) found = timed(question, usual_rows, layer);
+  if (!found) found = stored(question);
+  if (!found) found = first(question);
+  if (found) plan_store().use(question.key, found->choice.text());
+  return found;
 }
 
 const ConvolutionPlan* plan_of(const ConvolutionProblem& problem, std::int64_t rows, const EngineFacts& facts) {
+  struct Entry {
+    std::once_flag once;
+    std::unique_ptr<ConvolutionPlan> plan;
+  };
   static std::mutex mutex;
   // Not destroyed at exit: the driver may be gone by then.
-  static auto& plans = *new std::map<std::string, std::unique_ptr<ConvolutionPlan>>();
+  static auto& entries = *new std::map<std::pair<const PlanStore*, std::string>, Entry>();
   const std::string key = fmt::format("{} engine {} rows {}", problem.text(), facts.choice.text(), rows);
-  const std::lock_guard lock(mutex);
-  auto& plan = plans[vendor_options().properties + key];
-  if (!plan) plan = build_plan(problem, rows, facts, key);
-  return plan.get();
+  Entry* entry = nullptr;
+  {
+    const PlanStore& store = plan_store();
+    const std::lock_guard lock(mutex);
+    entry = &entries[{&store, key}];
+  }
+  std::call_once(entry->once, [&] { entry->plan = build_plan(problem, rows, facts, key); });
+  return entry->plan.get();
 }
 
 }  // namespace lockstep::cuda

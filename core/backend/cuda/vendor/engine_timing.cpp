@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <random>
 
 #include "core/backend/cuda/check.h"
@@ -61,8 +60,8 @@ struct Timer {
 
 }  // namespace
 
-std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const std::vector<const ConvolutionPlan*>& plans, double& microseconds) {
-  microseconds = 0;
+std::vector<double> microseconds_of(const ConvolutionProblem& problem, std::int64_t rows, const std::vector<const ConvolutionPlan*>& plans) {
+  std::vector<double> medians(plans.size());
   const auto& g = problem.geometry;
   const auto bytes_of = [&](std::int64_t elements) { return (static_cast<std::size_t>(elements) * sizeof(float) + 255) / 256 * 256; };
   const std::array<std::size_t, 4> sizes = {bytes_of(rows * g.in * g.input[0] * g.input[1]), bytes_of(g.weights()),
@@ -73,7 +72,7 @@ std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const 
   for (const ConvolutionPlan* plan : plans)
     if (plan) scratch_bytes = std::max(scratch_bytes, plan->facts().workspace_bytes);
   const Memory operands = allocate(sets * set_bytes), scratch = allocate(scratch_bytes);
-  if (!operands || !scratch) return 0;
+  if (!operands || !scratch) return medians;
   const std::vector<std::uint16_t> values = noise();
   for (std::size_t at = 0; at < sets * set_bytes; at += values.size() * 2)
     check(cudaMemcpy(static_cast<std::byte*>(operands.get()) + at, values.data(), std::min(values.size() * 2, sets * set_bytes - at),
@@ -81,8 +80,7 @@ std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const 
           "cudaMemcpy");
 
   Timer timer;
-  std::size_t best = 0, turn = 0;
-  double least = std::numeric_limits<double>::infinity();
+  std::size_t turn = 0;
   for (std::size_t index = 0; index < plans.size(); ++index) {
     if (!plans[index]) continue;
     std::vector<double> times;
@@ -101,10 +99,9 @@ std::size_t fastest(const ConvolutionProblem& problem, std::int64_t rows, const 
       if (run >= kWarmUps) times.push_back(1000.0 * static_cast<double>(milliseconds));
     }
     std::nth_element(times.begin(), times.begin() + kRuns / 2, times.end());
-    if (times[kRuns / 2] < least) least = times[kRuns / 2], best = index;
+    medians[index] = times[kRuns / 2];
   }
-  if (least < std::numeric_limits<double>::infinity()) microseconds = least;
-  return best;
+  return medians;
 }
 
 }  // namespace lockstep::cuda

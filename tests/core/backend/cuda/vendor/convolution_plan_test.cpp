@@ -1,5 +1,5 @@
 // cuDNN's plans for GPUs that are described only: nothing here runs on a device. The test process finds a libcuda that
-// refuses every call but loading what was compiled (tests/support/fake_driver), since without one cuDNN lists no engine that
+// refuses every call but loading what was compiled (core/backend/cuda/make_stand_in_driver.cmake), since without one cuDNN lists no engine that
 // is compiled at run time.
 #include "core/backend/cuda/vendor/convolution_plan.h"
 
@@ -20,7 +20,7 @@ struct Type {
 };
 constexpr Type kTypes[] = {{Dtype::f32, false}, {Dtype::f32, true}, {Dtype::bf16, false}, {Dtype::f16, false}};
 
-PlanTarget target(int sm) { return {.handle = nullptr, .properties = test::described_gpu(sm), .sm = sm}; }
+PlanTarget target(int sm) { return {.handle = nullptr, .properties = test::described_gpu(sm).properties, .sm = sm}; }
 
 /// Padding as conv2d's "same".
 ConvolutionGeometry square(std::int64_t size, std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
@@ -122,12 +122,19 @@ TEST(ConvolutionPlanTest, APlanSurvivesSerialisationAndDamageIsNoticed) {
   const auto plan = ConvolutionPlan::build(target(90), problem, 16, found[0].choice);
   ASSERT_TRUE(plan);
   std::vector<std::uint8_t> bytes = plan->bytes();
-  const auto again = ConvolutionPlan::load(target(90), found[0], bytes);
-  ASSERT_TRUE(again);
+  std::string why;
+  const auto again = ConvolutionPlan::load(target(90), found[0], bytes, why);
+  ASSERT_TRUE(again) << why;
   EXPECT_EQ(again->bytes().size(), bytes.size());
-  EXPECT_FALSE(ConvolutionPlan::load(target(90), found[0], {bytes.begin(), bytes.begin() + 100}));
-  EXPECT_FALSE(ConvolutionPlan::load(target(90), found[0], {}));
-  EXPECT_FALSE(ConvolutionPlan::load(target(80), found[0], bytes));
+  const auto refused = [&](int sm, const std::vector<std::uint8_t>& damaged) {
+    why.clear();
+    EXPECT_FALSE(ConvolutionPlan::load(target(sm), found[0], damaged, why));
+    EXPECT_FALSE(why.empty());
+    EXPECT_EQ(why.find('\n'), std::string::npos);
+  };
+  refused(90, {bytes.begin(), bytes.begin() + 100});
+  refused(90, {});
+  refused(80, bytes);
 }
 
 TEST(ConvolutionPlanTest, AnEngineThatDoesNotFitIsRefused) {

@@ -1,8 +1,12 @@
 // conv2d.* and dense.* as the program makes them, for a GPU that is described only.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "core/backend/cuda/register.h"
-#include "core/backend/cuda/vendor/plan_store.h"
+#include "core/backend/cuda/vendor/cudnn.h"
+#include "core/backend/cuda/vendor/engine_choice.h"
 #include "core/base/error.h"
 #include "tests/core/backend/cuda/vendor/described_gpu.h"
 #include "tests/support/temporary_directory.h"
@@ -95,28 +99,72 @@ TEST(VendorKernelsTest, WorkspaceHasRoomForAlignedCopiesWhereRowsAreUneven) {
   EXPECT_GE(uneven, even + 2 * 16 * 490);
 }
 
-TEST(VendorKernelsTest, AChoiceIsStoredAndReadBack) {
+/// A weight gradient of bf16 is compiled: a second or so.
+TEST(VendorKernelsTest, WhatWasCompiledIsLoadedTheNextTimeAndCompiledAnewWhereItIsRefused) {
   const testing::TemporaryDirectory folder;
-  const std::string path = folder / "plans.json";
-  const OpSpec spec = conv("forward", Dtype::f16, 24, 24, 3);
-  std::string made;
+  const OpSpec spec = conv("backward_weights", Dtype::bf16, 64, 64, 3);
+  std::string made, kept;
   {
-    const test::PlanFor gpu(90, path);
+    const test::PlanFor gpu(90, folder / "first");
     made = make(spec)->implementation();
+    ASSERT_NE(made.find("compiled"), std::string::npos) << made;
+    EXPECT_EQ(plan_store().compiled(), 1);
+    plan_store().keep();
+    kept = plan_store().kept_path();
   }
-  const std::string key = "forward f16 7x7x24 7x7x24 3x3/1x1 pad 1,1,1,1 groups 1 lane 16";
-  PlanStore store(path, "NVIDIA H200; driver 13000; cudnn 9.19.0");
-  const auto found = store.find(key);
-  if (!found) GTEST_SKIP() << "another version of cuDNN";
-  EXPECT_NE(made.find("engine " + found->engine.substr(0, found->engine.find(':'))), std::string::npos);
+  std::filesystem::create_directory(folder / "carried");
+  std::filesystem::copy(kept, folder / "carried/plans.json");
+  {
+    const test::PlanFor gpu(90, folder / "second", folder / "carried");
+    EXPECT_EQ(make(spec)->implementation(), made);
+    EXPECT_EQ(plan_store().compiled(), 0);
+    EXPECT_EQ(plan_store().loaded(), 1);
+    EXPECT_TRUE(plan_store().take_notes().empty());
+  }
+  PlanFile damaged = *PlanFile::read(kept);
+  ASSERT_EQ(damaged.plans.size(), 1u);
+  damaged.plans.begin()->second.resize(400);
+  std::ofstream(folder / "carried/plans.json") << damaged.text();
+  const test::PlanFor gpu(90, folder / "third", folder / "carried");
+  EXPECT_EQ(make(spec)->implementation(), made);
+  EXPECT_EQ(plan_store().compiled(), 1);
+  const auto notes = plan_store().take_notes();
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_EQ(notes[0].rfind("cudnn: 1 of 1 stored plans were refused and built anew: ", 0), 0u) << notes[0];
+  EXPECT_GT(notes[0].size(), 60u) << notes[0];
 }
 
-TEST(VendorKernelsTest, AStoredChoiceThatNoLongerServesIsPassedOver) {
+TEST(VendorKernelsTest, AStoredEngineIsTakenAndOneThatNoLongerServesIsPassedOver) {
   const testing::TemporaryDirectory folder;
-  const std::string path = folder / "plans.json";
-  PlanStore(path, "NVIDIA H200; driver 13000; cudnn 9.19.0").put("forward f16 7x7x40 7x7x40 3x3/1x1 pad 1,1,1,1 groups 1 lane 16", {.engine = "9999"});
-  const test::PlanFor gpu(90, path);
-  EXPECT_EQ(make(conv("forward", Dtype::f16, 40, 40, 3))->implementation().find("9999"), std::string::npos);
+  const std::string key = "forward f16 7x7x40 7x7x40 3x3/1x1 pad 1,1,1,1 groups 1 lane 16";
+  const OpSpec spec = conv("forward", Dtype::f16, 40, 40, 3);
+  std::string usual;
+  {
+    const test::PlanFor gpu(90, folder / "usual");
+    usual = *(make(spec), plan_store().engine(key));
+  }
+  const test::PlanFor gpu(90, folder / "other");
+  std::string second;
+  for (const auto& facts : ConvolutionPlan::candidates(plan_target(),
+                                                       {.geometry = {.in = 40, .out = 40, .input = {7, 7}, .output = {7, 7}, .kernel = {3, 3}, .pad_low = {1, 1}, .pad_high = {1, 1}},
+                                                        .dtype = Dtype::f16},
+                                                       {256, 16, 1}, std::size_t{1} << 30, 5))
+    if (facts.choice.text() != usual) second = facts.choice.text();
+  ASSERT_FALSE(second.empty());
+  plan_store().put_engine(key, second);
+  make(spec);
+  EXPECT_NE(plan_store().used().find('"' + second + '"'), std::string::npos) << plan_store().used();
+  plan_store().put_engine(key, "9999");
+  make(spec);
+  EXPECT_NE(plan_store().used().find('"' + usual + '"'), std::string::npos) << plan_store().used();
+  EXPECT_EQ(plan_store().take_notes(), std::vector<std::string>{"cudnn: 1 of 1 stored plans were refused and built anew: engine 9999 does not serve"});
+}
+
+TEST(VendorKernelsTest, EnginesAreNamedWithoutCompilingThem) {
+  const test::PlanFor gpu(90, "/nowhere");
+  vendor_options().compile = false;
+  EXPECT_NE(make(conv("backward_weights", Dtype::bf16, 32, 96, 3))->implementation().find("compiled"), std::string::npos);
+  EXPECT_EQ(plan_store().compiled(), 0);
 }
 
 TEST(VendorKernelsTest, DenseLayersPackWhatIsNotF32) {

@@ -105,8 +105,10 @@ std::optional<EngineFacts> ConvolutionPlan::usable(const PlanTarget&, const Conv
 
 std::vector<EngineFacts> ConvolutionPlan::candidates(const PlanTarget& target, const ConvolutionProblem& problem,
                                                      const std::vector<std::int64_t>& rows, std::size_t limit, std::size_t) {
-  const auto facts = usable(target, problem, rows, limit, {.engine = 7});
-  return facts ? std::vector{*facts} : std::vector<EngineFacts>();
+  std::vector<EngineFacts> found;
+  for (const int engine : {7, 8, 9})
+    if (const auto facts = usable(target, problem, rows, limit, {.engine = engine})) found.push_back(*facts);
+  return found;
 }
 
 std::unique_ptr<ConvolutionPlan> ConvolutionPlan::build(const PlanTarget& target, const ConvolutionProblem& problem, std::int64_t rows,
@@ -115,7 +117,7 @@ std::unique_ptr<ConvolutionPlan> ConvolutionPlan::build(const PlanTarget& target
   return std::unique_ptr<ConvolutionPlan>(new ConvolutionPlan(std::make_unique<Impl>(Impl{problem, rows, *facts})));
 }
 
-std::unique_ptr<ConvolutionPlan> ConvolutionPlan::load(const PlanTarget&, const EngineFacts&, const std::vector<std::uint8_t>&) { return nullptr; }
+std::unique_ptr<ConvolutionPlan> ConvolutionPlan::load(const PlanTarget&, const EngineFacts&, const std::vector<std::uint8_t>&, std::string&) { return nullptr; }
 const EngineFacts& ConvolutionPlan::facts() const { return impl_->facts; }
 std::vector<std::uint8_t> ConvolutionPlan::bytes() const { return {}; }
 
@@ -132,9 +134,15 @@ void ConvolutionPlan::run(cudnnContext* handle, const ConvolutionPointers& at, s
 
 cudnnHandle_t cudnn_handle(StreamView stream) { return static_cast<cudnnHandle_t>(stream.native); }
 PlanTarget plan_target() { return {}; }
+PlanDevice plan_device() { return {.gpu = "stand-in", .cudnn = "0.0.0"}; }
 std::string cudnn_version() { return "0.0.0"; }
 
-std::size_t fastest(const ConvolutionProblem&, std::int64_t, const std::vector<const ConvolutionPlan*>&, double&) { return 0; }
+/// The last is the fastest.
+std::vector<double> microseconds_of(const ConvolutionProblem&, std::int64_t, const std::vector<const ConvolutionPlan*>& plans) {
+  std::vector<double> times;
+  for (std::size_t i = 0; i < plans.size(); ++i) times.push_back(100.0 / static_cast<double>(i + 1));
+  return times;
+}
 
 Matmul::Matmul(const MatmulProblem& problem) : problem_(problem) { problem.require_valid(); }
 Matmul::~Matmul() = default;

@@ -7,6 +7,8 @@
 
 #include "core/backend/cpu/register.h"
 #include "core/backend/cuda/register.h"
+#include "core/backend/cuda/vendor/engine_choice.h"
+#include "core/backend/cuda/vendor_options.h"
 #include "core/base/error.h"
 #include "core/base/philox.h"
 #include "core/tensor/bfloat16.h"
@@ -311,6 +313,28 @@ TEST_F(VendorCallsTest, ADenseLayerWithoutOneAlgorithmForAllRowsTakesOneForEach)
   stand_ins().whole_k = false;
   Pair pair(kShapes[5], "forward", Dtype::f16, 4, 8);
   for (const std::int64_t rows : {8, 4, 3, 1}) EXPECT_LE(pair.difference(0, 0, rows), tolerance(Dtype::f16));
+}
+
+/// The last of the stand-ins' three engines is the fastest.
+TEST_F(VendorCallsTest, TuningTimesEachProblemOnceAndTakesTheFastestEngine) {
+  cuda::VendorOptions& options = cuda::vendor_options();
+  const cuda::VendorOptions before = options;
+  options.tune = true, options.carried = "tuning";  // a store of its own
+  OpSpec spec = spec_of({8, 16, 8, 3, 1, 1}, "forward", Dtype::bf16, 2, 8);
+  for (const char* layer : {"a", "b"}) {
+    spec.layer = layer;
+    EXPECT_NE(cuda::kernels().at(spec.op)(spec)->implementation().find("engine 9"), std::string::npos);
+  }
+  const auto timings = cuda::plan_store().timings();
+  ASSERT_EQ(timings.size(), 1u);
+  EXPECT_EQ(timings[0].layers, (std::vector<std::string>{"a: conv2d.forward", "b: conv2d.forward"}));
+  EXPECT_EQ(timings[0].first, "engine 7");
+  EXPECT_EQ(timings[0].best, "engine 9");
+  EXPECT_GT(timings[0].first_microseconds, timings[0].best_microseconds);
+  EXPECT_EQ(timings[0].rows, 8);
+  options.tune = false;
+  EXPECT_NE(cuda::kernels().at(spec.op)(spec)->implementation().find("engine 9"), std::string::npos);
+  options = before;
 }
 
 TEST_F(VendorCallsTest, MoreRowsThanPromisedAreRefused) {
