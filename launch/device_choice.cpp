@@ -7,7 +7,9 @@
 #include "distributed/nccl_request.h"
 #include "distributed/plug_in.h"
 #include "distributed/start_up.h"
+#include "launch/kernel_agreement.h"
 #include "launch/nvidia_libraries.h"
+#include "launch/shared_files.h"
 
 namespace lockstep {
 namespace {
@@ -23,7 +25,9 @@ std::unique_ptr<Backend> open_cpu(int threads) {
   return make_plug_in<Backend>(options);
 }
 
-std::unique_ptr<Backend> open_cuda(const CudaPlugIn& cuda) {
+enum class Engines { as_known, timed };
+
+std::unique_ptr<Backend> open_cuda(const CudaPlugIn& cuda, Engines engines) {
   if (!Registry<Backend>::instance().find("cuda")) {
     try {
       cuda.open();
@@ -36,7 +40,9 @@ std::unique_ptr<Backend> open_cuda(const CudaPlugIn& cuda) {
   }
   Value options{Value::Data(Value::Table{})};
   options.set("cuda", Value::boolean(true));
-  if (const char* plans = variable("LOCKSTEP_CUDA_PLANS")) options.set("plans", Value::text(plans));
+  options.set("plans", Value::text(kept_plans(variable)));
+  options.set("carried", Value::text(shared_folder() + "/plans"));
+  options.set("tune", Value::boolean(engines == Engines::timed));
   return make_plug_in<Backend>(options);
 }
 
@@ -47,7 +53,7 @@ ChosenBackend choose_alone(Kind kind, int threads, const CudaPlugIn& cuda) {
     return {open_cpu(threads), ""};
   }
   try {
-    return {open_cuda(cuda), ""};
+    return {open_cuda(cuda, Engines::as_known), ""};
   } catch (const Error& error) {
     if (kind == Kind::cuda || error.kind() != ErrorKind::usage) throw;
     return {open_cpu(threads), fmt::format("device: cpu, since {}", error.what())};
@@ -72,6 +78,11 @@ ChosenBackend choose_backend(const RunOptions& options, int threads, Communicato
                          .value = chosen.note.empty() ? chosen.backend->name() : chosen.note,
                          .remedy = "give every rank a device, or set run.device to \"cpu\""}});
   return chosen;
+}
+
+std::unique_ptr<Backend> open_tuning_backend(const CudaPlugIn& cuda) {
+  if (!cuda.has_driver()) fail(ErrorKind::usage, "plan: --tune times engines on the GPU at hand, and no NVIDIA driver is installed");
+  return open_cuda(cuda, Engines::timed);
 }
 
 }  // namespace lockstep

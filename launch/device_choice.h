@@ -28,4 +28,7 @@ struct ChosenBackend {
 ChosenBackend choose_backend(const RunOptions& options, int threads, Communicator& ranks,
                              const CudaPlugIn& cuda = installed_cuda_plug_in());
 
+/// The GPU at hand, whose kernels time the first few engines of each problem and take the fastest. `usage` error where there is no GPU.
+std::unique_ptr<Backend> open_tuning_backend(const CudaPlugIn& cuda = installed_cuda_plug_in());
+
 }  // namespace lockstep

@@ -13,6 +13,7 @@
 #include "distributed/tree_statistics_reducer.h"
 #include "launch/device_choice.h"
 #include "launch/device_ranks.h"
+#include "launch/kernel_agreement.h"
 
 namespace lockstep {
 namespace {
@@ -53,6 +54,7 @@ Engine make_engine(const RunOptions& options, Communicator& ranks) {
   ChosenBackend chosen = choose_backend(options, choose_threads(options, ranks), ranks);
   engine.backend = std::move(chosen.backend);
   if (!chosen.note.empty()) engine.notes.push_back(chosen.note);
+  agree_on_kernels(*engine.backend, ranks);
   if (engine.backend->device().is_host())
     meet_on_host(engine, options, ranks);
   else

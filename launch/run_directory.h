@@ -15,6 +15,7 @@ struct RunPaths {
 
   std::string run_file() const { return directory + "/run.toml"; }
   std::string state() const { return directory + "/state.json"; }
+  std::string engines() const { return directory + "/engines.json"; }  ///< KernelChoices::used of a run on a GPU
   std::string metrics_csv() const { return directory + "/metrics.csv"; }
   std::string metrics_jsonl() const { return directory + "/metrics.jsonl"; }
   std::string log() const { return directory + "/log.txt"; }

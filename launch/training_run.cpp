@@ -10,9 +10,11 @@
 #include "core/train/evaluator.h"
 #include "distributed/agree.h"
 #include "distributed/start_up.h"
+#include "io/atomic_file.h"
 #include "io/checkpoint_store.h"
 #include "io/snapshot_writer.h"
 #include "io/weights_file.h"
+#include "launch/kernel_agreement.h"
 #include "launch/profile.h"
 #include "launch/run_callbacks.h"
 #include "launch/run_directory.h"
@@ -24,6 +26,8 @@
 
 namespace lockstep {
 namespace {
+
+constexpr std::size_t kMostEngineBytes = std::size_t{16} << 20;
 
 CheckpointPolicy checkpoint_policy(const RunConfig& config) {
   CheckpointPolicy policy{.keep = config.checkpoint.keep, .best = config.checkpoint.best};
@@ -81,6 +85,7 @@ class TrainingRun {
   void save(const TrainingLoop::Metrics& metrics);
   void restore_best();
   TrainingReport run_loop();
+  void write_directory();
   void describe();
   void test(TrainingLoop::Metrics& metrics);
   void leave_devices();
@@ -145,16 +150,19 @@ TrainingRun::TrainingRun(const TrainingRequest& request, Communicator& ranks, st
 
 /// Rank 0 alone touches the directory; what it finds all ranks hear.
 void TrainingRun::open_directory() {
+  std::string engines;
   agree_on(ranks_, [&] {
     if (!is_root()) return;
     const bool may_resume = request_.resume || config_.run.if_exists == RunOptions::IfExists::resume;
     directory_ = std::make_unique<RunDirectory>(paths_.directory, may_resume ? IfExists::resume : IfExists::error);
     resume_ = directory_->holds_run();
     if (resume_ && !request_.change_trajectory) require_same_trajectory_as(paths_.run_file(), config_);
+    if (resume_ && std::filesystem::exists(paths_.engines())) engines = read_text(paths_.engines(), kMostEngineBytes);
   });
   std::uint8_t resume = resume_ ? 1 : 0;
   ranks_.broadcast(&resume, 1, 0);
   resume_ = resume != 0;
+  if (resume_) agree_on_kernels(*engine_.backend, ranks_, engines);
 }
 
 VisitState TrainingRun::gathered() { return gathered_state(state_, ranks_); }
@@ -174,8 +182,8 @@ void TrainingRun::resume() {
   state_.commit();
   if (!is_root()) return;
   if (!note.empty()) callbacks_.note(note);
-  if (about.fingerprint != engine_.backend->describe())
-    callbacks_.note(fmt::format("resume: saved on \"{}\", now on \"{}\": equal to rounding, not in bits", about.fingerprint, engine_.backend->describe()));
+  if (const std::string now = fingerprint_of(*engine_.backend); about.fingerprint != now)
+    callbacks_.note(fmt::format("resume: saved on \"{}\", now on \"{}\": equal to rounding, not in bits", about.fingerprint, now));
   callbacks_.note(fmt::format("resume: from step {} of {} ({})", format_count(state_.step), format_count(loop_.total_steps()), path));
 }
 
@@ -192,7 +200,7 @@ void TrainingRun::take_weights() {
 }
 
 CheckpointMeta TrainingRun::meta(const TrainingLoop::Metrics& metrics) const {
-  return {.step = state_.step, .epoch = state_.epoch, .created_by = version_line(), .fingerprint = engine_.backend->describe(),
+  return {.step = state_.step, .epoch = state_.epoch, .created_by = version_line(), .fingerprint = fingerprint_of(*engine_.backend),
           .run_file = resolved_run_text(config_), .metrics = metrics};
 }
 
@@ -214,6 +222,12 @@ void TrainingRun::restore_best() {
   load_checkpoint(path, [this](StateVisitor& visitor) { setup_.store.visit_weights(visitor); }, SnapshotMatch::subset);
   setup_.store.commit();
   if (is_root()) callbacks_.note(fmt::format("early stopping: the best weights are back ({})", path));
+}
+
+/// What a resumed run needs beside a checkpoint.
+void TrainingRun::write_directory() {
+  write_resolved_run(paths_, config_);
+  if (const KernelChoices* choices = engine_.backend->choices()) commit_text(paths_.engines(), choices->used());
 }
 
 void TrainingRun::record(RunPhase phase, int code, const std::string& message) {
@@ -251,10 +265,11 @@ void TrainingRun::test(TrainingLoop::Metrics& metrics) {
 
 TrainingReport TrainingRun::run_loop() {
   state_.callbacks = callbacks_.list();
+  for (std::string& note : settle_kernels(*engine_.backend, ranks_)) engine_.notes.push_back(std::move(note));
   resume();
   callbacks_.begin(state_.step);
   state_.callbacks = callbacks_.list();
-  if (is_root()) write_resolved_run(paths_, config_);
+  if (is_root()) write_directory();
   describe();
   record(RunPhase::running);
   TrainingReport report{.outcome = loop_.run()};
@@ -268,6 +283,7 @@ TrainingReport TrainingRun::run_loop() {
   if (request_.profile) report.profile = describe_profile(setup_.profile.entries(), setup_.profile.steps());
   record(report.outcome == Outcome::finished ? RunPhase::done : RunPhase::stopped);
   callbacks_.end(report.outcome == Outcome::finished ? "done" : "stopped");
+  if (is_root() && engine_.backend->choices()) engine_.backend->choices()->keep();  // what short batches needed
   leave_devices();
   return report;
 }

@@ -15,6 +15,7 @@
 #include "launch/bench/line_input.h"
 #include "launch/bench/median.h"
 #include "launch/bench/step_report.h"
+#include "launch/kernel_agreement.h"
 #include "launch/logging.h"
 #include "launch/training_loop.h"
 #include "launch/training_setup.h"
@@ -136,6 +137,7 @@ StepResults StepBench::run() {
   RunData data;
   agree_on(ranks_, [&] { data = noise_data(config_, kBatches); });
   setup_ = std::make_unique<TrainingSetup>(config_, std::move(data), engine_, ranks_);
+  for (std::string& note : settle_kernels(*engine_.backend, ranks_)) engine_.notes.push_back(std::move(note));
   if (!input_) measure_rates();
   warm_up_left_ = settings_.warm_up >= 0 ? settings_.warm_up : engine_.backend->device().is_host() ? 1 : 3;
   setup_->state.callbacks = {&stopwatch_};

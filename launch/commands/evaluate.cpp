@@ -6,6 +6,7 @@
 
 #include "distributed/world.h"
 #include "launch/command.h"
+#include "launch/kernel_agreement.h"
 #include "launch/loaded_model.h"
 #include "launch/run_data.h"
 
@@ -28,6 +29,7 @@ int run(const Arguments& arguments, CommandContext& context) {
   Communicator& ranks = *context.world;
   LoadedModel model = load_model(checkpoint, *data, ModelUse::with_targets, ranks);
   auto evaluator = std::make_unique<Evaluator>(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
+  for (const std::string& note : settle_kernels(*model.engine.backend, ranks)) context.err << note << std::endl;
   const auto loader = evaluation_loader(model.data, *model.plan, model.engine);
   const auto metrics = evaluator->run(*loader, model.store->view(), model.store->device_states());
   if (ranks.rank() == 0) {

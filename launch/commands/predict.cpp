@@ -9,6 +9,7 @@
 #include "distributed/world.h"
 #include "io/predictions.h"
 #include "launch/command.h"
+#include "launch/kernel_agreement.h"
 #include "launch/loaded_model.h"
 #include "launch/run_data.h"
 
@@ -58,6 +59,7 @@ int run(const Arguments& arguments, CommandContext& context) {
   Communicator& ranks = *context.world;
   LoadedModel model = load_model(checkpoint, *data, ModelUse::inputs_alone, ranks);
   auto evaluator = std::make_unique<Evaluator>(model.plan, *model.engine.backend, model.engine.mode, model.engine.share, *model.engine.statistics);
+  for (const std::string& note : settle_kernels(*model.engine.backend, ranks)) context.err << note << std::endl;
   const auto loader = evaluation_loader(model.data, *model.plan, model.engine);
   Predictions predictions{.sample = model.plan->graph->values()[static_cast<std::size_t>(model.plan->graph->output())].spec.shape};
   evaluator->predict(*loader, model.store->view(), model.store->device_states(), [&](const BatchSlot& slot, ConstTensorView output) {

@@ -1,12 +1,15 @@
 #include "launch/device_choice.h"
 
+#include <cstdlib>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "core/base/registry.h"
 #include "distributed/self_communicator.h"
 #include "distributed/thread_communicator.h"
+#include "launch/shared_files.h"
 #include "tests/support/expect_error.h"
 
 namespace lockstep {
@@ -14,6 +17,9 @@ namespace {
 
 using test::expect_error;
 using Kind = RunOptions::DeviceKind;
+
+/// What the backend was told of plans when it was last made.
+thread_local std::vector<std::string> stores;
 
 /// Whether the stand-in for the CUDA backend finds a device; each rank is a thread.
 thread_local bool has_device = true;
@@ -34,6 +40,7 @@ void register_stand_in() {
   if (Registry<Backend>::instance().find("cuda")) return;
   const Register<Backend> registered{{.name = "cuda", .summary = "a stand-in", .make = [](Options& options) -> std::unique_ptr<Backend> {
                                         options.expect_true("cuda");
+                                        stores = {options.text("plans"), options.text("carried"), options.boolean("tune") ? "timed" : ""};
                                         if (!has_device) fail(ErrorKind::usage, "no cuda device: the driver sees no GPU");
                                         return std::make_unique<StandIn>();
                                       }}};
@@ -92,6 +99,19 @@ TEST_F(DeviceChoiceTest, AutoTakesTheGpuThatIsThere) {
     EXPECT_EQ(chosen.backend->name(), "cuda");
     EXPECT_EQ(chosen.note, "");
   }
+}
+
+TEST_F(DeviceChoiceTest, TheBackendIsToldWherePlansAreKeptAndCarriedAndRunsNeverTime) {
+  ::setenv("LOCKSTEP_CUDA_PLANS", "/somewhere", 1);
+  choose(Kind::cuda, plug_in(true));
+  EXPECT_EQ(stores, (std::vector<std::string>{"/somewhere", shared_folder() + "/plans", ""}));
+  open_tuning_backend(plug_in(true));
+  EXPECT_EQ(stores.back(), "timed");
+  ::unsetenv("LOCKSTEP_CUDA_PLANS");
+}
+
+TEST_F(DeviceChoiceTest, TuningWithoutADriverIsOneLine) {
+  expect_error(ErrorKind::usage, "plan: --tune times engines on the GPU at hand, and no NVIDIA driver is installed", [] { open_tuning_backend(plug_in(false)); });
 }
 
 TEST_F(DeviceChoiceTest, ADriverWithoutADeviceIsNoted) {
