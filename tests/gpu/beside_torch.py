@@ -71,7 +71,7 @@ def beside_torch(job, model, batch, ways, precision="bf16", clip=0.0, targets=No
     job.figure(f"{name}: Lockstep", rates, "samples/s", targets.get("samples/s"), command=ours.command, facts=ours.facts)
     ranked = [way for way in results if way not in NO_RANKING]
     if ranked:
-        best = min(ranked, key=lambda way: results[way]["peer"]["step_ms"]["median"])
+        best = min(ranked, key=lambda way: results[way]["ratio"]["median"])
         job.figure(f"{name}: Lockstep / PyTorch's best", results[best]["ratio"]["values"], "times as fast", targets.get("best"), best=best)
 
 

@@ -8,6 +8,7 @@ import argparse
 import datetime
 import importlib.util
 import json
+import os
 import pathlib
 import shutil
 import sys
@@ -122,7 +123,9 @@ def main(arguments):
     for folder in (out, work):
         folder.mkdir(parents=True, exist_ok=True)
     try:
-        places = Places(unpack(options.bundle, work), options.python)
+        # What a run learns of engines stays with this record, unless the user keeps it elsewhere.
+        kept = {} if "LOCKSTEP_CUDA_PLANS" in os.environ else {"LOCKSTEP_CUDA_PLANS": str(work / "plans")}
+        places = Places(unpack(options.bundle, work), options.python, kept)
     except OSError as error:
         parser.error(f"{error}")
     places.find_device()
