@@ -27,12 +27,16 @@ class BenchTest(job.SystemTest):
                 for text in said:
                     self.assertIn(text, result.err[0])
 
-    def served(self, requests, ranks=0):
-        """What a bench that is served answers, line by line: a request is sent when the one before is answered."""
+    def start(self, *arguments, ranks=0):
+        """Its output is read as it comes: without the tags of mpirun, which cut long texts."""
         start = [job.MPIRUN, "-np", str(ranks), "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"] if ranks else []
         variables = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-        bench = subprocess.Popen([*start, job.PROGRAM, "bench", "step", "run.toml", "--serve", *SHORT], cwd=self.folder, env=variables, text=True, bufsize=1,
-                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen([*start, job.PROGRAM, *arguments], cwd=self.folder, env=variables, text=True, bufsize=1, stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def served(self, requests, ranks=0):
+        """What a bench that is served answers, line by line: a request is sent when the one before is answered."""
+        bench = self.start("bench", "step", "run.toml", "--serve", *SHORT, ranks=ranks)
         try:
             answers = [json.loads(bench.stdout.readline())]
             for request in requests:
@@ -86,7 +90,8 @@ class BenchTest(job.SystemTest):
     def test_device_rates(self):
         for ranks in (0, 2):
             with self.subTest(ranks=ranks):
-                out = "\n".join(self.run_well("bench", "device", "--json", "--seconds=0.001", *SMALL, ranks=ranks).out)
+                out, err = self.start("bench", "device", "--json", "--seconds=0.001", *SMALL, ranks=ranks).communicate(timeout=60)
+                self.assertEqual(err, "")
                 found = json.loads(out)
                 self.assertEqual([device["rank"] for device in found["devices"]], list(range(max(ranks, 1))))
                 for device in found["devices"]:
