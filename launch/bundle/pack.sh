@@ -25,7 +25,8 @@ take_ours() {
   cp -a "$work/installed/share" "$root/"
   cp "$work/installed/bin/lockstep" "$root/libexec/"
   cp "$work/installed"/lib/liblockstep*.so "$root/lib/"
-  [ $cuda = yes ] || rm -f "$root/lib/liblockstep_cuda.so"
+  [ $cuda = yes ] || rm -rf "$root/lib/liblockstep_cuda.so" "$root/share/lockstep/"{devices,plans}
+  [ $cuda = yes ] && [ -d "$work/installed/lib/lockstep" ] && cp -a "$work/installed/lib/lockstep" "$root/lib/"
   if [ $tests = yes ]; then
     [ -x "$build/bin/gpu_tests" ] && cp "$build/bin/gpu_tests" "$root/libexec/"
     mkdir "$root/tests" && cp -a "$source/tests/gpu" "$root/tests/"

@@ -121,6 +121,8 @@ int plan_here(const RunConfig& config, CommandContext& context) {
   const Engine engine = make_engine(config.run, alone);
   const auto plan = compile(config, *engine.backend);
   Program::Parts parts{.plan = plan, .backend = *engine.backend, .mode = engine.mode, .share = engine.share, .statistics = *engine.statistics, .gradients = engine.gradients.get()};
+  // Threads take lane after lane: one has the kernels of all, and needs a sixteenth of the memory.
+  if (engine.mode == RunMode::exact && engine.backend->order() == WorkOrder::by_lane) parts.share.lanes = {0, 1};
   const auto training = Program::bind(parts);
   parts.kind = Program::Kind::evaluation;
   parts.gradients = nullptr;
