@@ -159,7 +159,8 @@ def compile_header(name, flags):
 
 
 def check_headers(folders, without):
-    flags = ["-I.", "-Icore/backend/cpu", *(f"-I{folder}" for folder in folders)]
+    # What every test is compiled with.
+    flags = ["-I.", "-Icore/backend/cpu", '-DLOCKSTEP_SOURCE_DIR="."', *(f"-I{folder}" for folder in folders)]
     names = [name for _, name in files() if name.endswith(".h") and not name.startswith(tuple(without))]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from filter(None, pool.map(lambda name: compile_header(name, flags), names))
