@@ -51,9 +51,12 @@ std::string CpuBackend::describe() const {
 }
 
 std::vector<Precision> CpuBackend::precisions() const {
-  const auto amx = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_amx);
-  const bool has_amx = (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & amx) == amx;
-  if (has_amx) return {Precision::bf16, Precision::f32};
+  const auto has = [](dnnl::cpu_isa level) {
+    const auto bits = static_cast<unsigned>(level);
+    return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
+  };
+  const bool multiplies_faster = has(dnnl::cpu_isa::avx512_core_amx) || (has(dnnl::cpu_isa::avx512_core_bf16) && __builtin_cpu_is("amd"));
+  if (multiplies_faster) return {Precision::bf16, Precision::f32};
   return {Precision::f32, Precision::bf16};
 }
 

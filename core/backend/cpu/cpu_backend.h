@@ -20,7 +20,8 @@ class CpuBackend : public Backend {
   /// `cpu avx512, oneDNN 2.6.3 avx512_core_amx, caches 48/2048 KiB`: all that the bits depend on (oneDNN cuts its
   /// loops, and so its sums, by the sizes of the caches).
   std::string describe() const override;
-  /// f32 and bf16; bf16 first with AMX alone: AVX512-BF16 without it multiplies at half the rate of f32.
+  /// f32 and bf16; bf16 first where it multiplies faster: with AMX, and with AVX512-BF16 on AMD's processors (twice the rate of f32; on
+  /// Intel's without AMX it is half).
   std::vector<Precision> precisions() const override;
   Device& device() override { return host_device(); }
   WorkOrder order() const override { return WorkOrder::by_lane; }
