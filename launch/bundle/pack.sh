@@ -44,7 +44,8 @@ take_open_mpi() {
     case ${component##*/} in
       mca_fbtl_* | mca_fcoll_* | mca_fs_* | mca_io_* | mca_sharedfp_* | mca_memheap_* | mca_scoll_* | mca_spml_* | mca_sshmem_* | mca_atomic_*) ;;
       *_monitoring.so | *_simulator.so | *_flux.so | mca_osc_pt2pt.so | mca_vprotocol_*) ;;
-      *) ldd "$component" | grep -qE 'libfabric|libibverbs|libpsm|libucp|libnl-3' || cp "$component" "$root/lib/openmpi/components/" ;;
+      # Not in a pipe: grep would end it before ldd has written all, and that would count as no.
+      *) grep -qE 'libfabric|libibverbs|libpsm|libucp|libnl-3' <<<"$(ldd "$component")" || cp "$component" "$root/lib/openmpi/components/" ;;
     esac
   done
   cp $debian/pmix2/lib/pmix/*.so "$root/lib/openmpi/pmix/"

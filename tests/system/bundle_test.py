@@ -82,7 +82,8 @@ class PackedTest(bundle_case.BundleCase):
         for command, code, line in (([pack], 64, "bundle: expected a build folder and the name of a tarball"),
                                     ([pack, self.work, "x"], 64, f'bundle: "{self.work}": expected the folder of a finished build, with bin/lockstep'),
                                     ([pack, bundle_case.BUILD, "x", "--fast"], 64, f'bundle: unknown option "--fast"; {known}'),
-                                    ([here, "--fast"], 64, 'bundle: unknown option "--fast"; known: --with-cuda-libraries, --with-tests, --without-cuda')):
+                                    ([here, "--plans"], 64, "bundle: --plans: expected a GPU, such as h200"),
+                                    ([here, "--fast"], 64, 'bundle: unknown option "--fast"; known: --with-cuda-libraries, --with-tests, --without-cuda, --plans GPU')):
             with self.subTest(line=line):
                 result = bundle_case.run(*command)
                 self.assertEqual((result.returncode, result.stdout, result.stderr), (code, "", line + "\n"))
