@@ -23,10 +23,10 @@ set -e
 root=$1 bundle=$2 place=$3 work=$4
 shift 4
 [ "$(ls -A "$root")" ] || mount -t tmpfs none "$root"
-mkdir -p "$root"/proc "$root"/dev "$root"/sys "$root"/tmp "$root"/work "$root$place"
+mkdir -p "$root"/proc "$root"/dev "$root"/sys "$root"/tmp "$root"/job "$root$place"
 mount --bind "$bundle" "$root$place"
 mount -o remount,bind,ro "$root$place"
-mount --bind "$work" "$root/work"
+mount --bind "$work" "$root/job"
 mount -t proc none "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --rbind /sys "$root/sys"
@@ -104,7 +104,7 @@ class BundleCase(unittest.TestCase):
             self.skipTest("mount namespaces are not allowed here")
 
     def in_root(self, root, place, *command, ranks=0, environment=()):
-        """`command` sees the bundle at `place`, `work` at /work, and nothing of this machine's files."""
+        """`command` sees the bundle at `place`, `work` at /job, and nothing of this machine's files."""
         root.mkdir(parents=True, exist_ok=True)
         start = [f"{place}/bin/mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", str(ranks)] if ranks else []
         # chroot itself is the host's: env -i leaves it only what is named here.

@@ -118,7 +118,7 @@ class EmptyRootTest(bundle_case.BundleCase):
         return self.in_root(bundle_case.HOME / "empty", "/opt/my programs/lockstep", *command, **options)
 
     def test_an_empty_root_gives_the_digest_of_the_installed_program(self):
-        result = self.here("/opt/my programs/lockstep/bin/lockstep", *bundle_case.train("/work/run.toml", "/work/bundled"), ranks=2)
+        result = self.here("/opt/my programs/lockstep/bin/lockstep", *bundle_case.train("/job/run.toml", "/job/bundled"), ranks=2)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertIn("2 ranks of ", result.stdout)
         self.assertEqual(result.stderr, "")
@@ -126,16 +126,16 @@ class EmptyRootTest(bundle_case.BundleCase):
 
     def test_an_empty_root_through_a_link(self):
         os.symlink("/opt/my programs/lockstep/bin/lockstep", self.work / "ls")
-        version = self.here("/work/ls", "--version")
+        version = self.here("/job/ls", "--version")
         self.assertEqual((version.returncode, version.stderr), (0, ""))
         self.assertIn("NVIDIA driver none", version.stdout)
-        plan = self.here("/work/ls", "plan", "/work/run.toml", environment=("LANG=de_DE.UTF-8",))
+        plan = self.here("/job/ls", "plan", "/job/run.toml", environment=("LANG=de_DE.UTF-8",))
         self.assertEqual((plan.returncode, plan.stderr), (0, ""))
         self.assertIn("conv2d", plan.stdout)
-        known = self.here("/work/ls", "plan", "no_such_recipe")
+        known = self.here("/job/ls", "plan", "no_such_recipe")
         self.assertRegex(known.stderr, r"neither a run file nor a shipped recipe.*fashion_mnist")
-        error = self.here("/work/ls", "train", "/work/absent.toml")
-        self.assertEqual((error.returncode, error.stderr), (78, 'lockstep: run file "/work/absent.toml": cannot be opened: No such file or directory\n'))
+        error = self.here("/job/ls", "train", "/job/absent.toml")
+        self.assertEqual((error.returncode, error.stderr), (78, 'lockstep: run file "/job/absent.toml": cannot be opened: No such file or directory\n'))
 
 
 class OlderRootTest(bundle_case.BundleCase):
@@ -179,25 +179,25 @@ class OlderRootTest(bundle_case.BundleCase):
         return self.in_root(self.root, self.PLACE, *command, **options)
 
     def test_an_older_root_gives_the_digest_of_the_installed_program(self):
-        result = self.here(f"{self.PLACE}/bin/lockstep", *bundle_case.train("/work/run.toml", "/work/bundled"), ranks=2)
+        result = self.here(f"{self.PLACE}/bin/lockstep", *bundle_case.train("/job/run.toml", "/job/bundled"), ranks=2)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertEqual(bundle_case.digest_of(result.stdout), self.installed_digest())
 
     def test_programs_of_an_older_root_keep_their_c_library(self):
         # Ours in LD_LIBRARY_PATH would end bash at once: its loader is older.
-        result = self.here("/bin/bash", "-c", "ls /work/run.toml && echo \"[$LD_LIBRARY_PATH]\"", ranks=1, environment=("LD_LIBRARY_PATH=/work/site",))
+        result = self.here("/bin/bash", "-c", "ls /job/run.toml && echo \"[$LD_LIBRARY_PATH]\"", ranks=1, environment=("LD_LIBRARY_PATH=/job/site",))
         self.assertEqual((result.returncode, result.stderr), (0, ""))
-        self.assertEqual(result.stdout.splitlines(), ["/work/run.toml", "[/work/site]"])
+        self.assertEqual(result.stdout.splitlines(), ["/job/run.toml", "[/job/site]"])
 
     def test_the_driver_of_an_older_root_is_found(self):
         """A stand-in that knows its version: by the folder that containers use, by the loader's cache, and by LD_LIBRARY_PATH."""
         source = self.work / "driver.c"
-        for version, place in ((12020, "usr/local/nvidia/lib64"), (12030, "opt/driver"), (12040, "work/site")):
-            folder = self.work / "site" if place == "work/site" else self.root / place
+        for version, place in ((12020, "usr/local/nvidia/lib64"), (12030, "opt/driver"), (12040, "job/site")):
+            folder = self.work / "site" if place == "job/site" else self.root / place
             folder.mkdir(parents=True, exist_ok=True)
             source.write_text(f"int cuDriverGetVersion(int* version) {{ *version = {version}; return 0; }}\n")
             bundle_case.run_well("cc", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", folder / "libcuda.so.1", source)
-            environment = ["LD_LIBRARY_PATH=/work/site"] if place == "work/site" else []
+            environment = ["LD_LIBRARY_PATH=/job/site"] if place == "job/site" else []
             if place == "opt/driver":
                 shutil.rmtree(self.root / "usr/local/nvidia")
                 (self.root / "etc/ld.so.conf").write_text("/opt/driver\n")
