@@ -83,7 +83,10 @@ def _processes_of_session(session):
     found = []
     for entry in pathlib.Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and int((entry / "stat").read_text().rsplit(")", 1)[1].split()[3]) == session:
+            if not entry.name.isdigit():
+                continue
+            state, _, _, of = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:4]
+            if int(of) == session and state != "Z":
                 found.append(int(entry.name))
         except OSError:
             pass  # ended meanwhile
@@ -137,6 +140,10 @@ class Job:
             except ProcessLookupError:
                 pass
         self.process.wait()
+        # Ranks end when the system comes to it, and hold the run's lock until then.
+        until = time.monotonic() + 60
+        while _processes_of_session(self.process.pid) and time.monotonic() < until:
+            time.sleep(0.01)
 
 
 class SystemTest(unittest.TestCase):
