@@ -221,9 +221,7 @@ __global__ void __launch_bounds__(kNormThreads, 4) apply(Apply<T> a, Normalizati
   if (thread < kNormVectors * W && c < a.channels) {
     const double variance = n.moments ? n.moments[1 + a.channels + c] * (1.0 / n.moments[0]) : static_cast<double>(n.variance[c]);
     const double mean = n.moments ? n.moments[1 + c] : static_cast<double>(n.mean[c]);
-    const double factor = static_cast<double>(n.weight[c]) / std::sqrt(variance + n.epsilon);
-    scales[thread] = static_cast<float>(factor);
-    shifts[thread] = static_cast<float>(static_cast<double>(n.bias[c]) - mean * factor);
+    scale_and_shift(n.weight[c], n.bias[c], mean, variance, n.epsilon, scales[thread], shifts[thread]);
   }
   __syncthreads();
   if (mine == 0) return;

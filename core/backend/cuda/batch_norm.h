@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <initializer_list>
 #include <type_traits>
@@ -48,6 +49,13 @@ inline MakeKernel batch_norm_rows(BatchNormKernel::Run run) {
 }
 inline MakeKernel batch_norm_sums(BatchNormKernel::Run run, std::size_t part_bytes) {
   return [=](const OpSpec& op) { return std::make_unique<BatchNormKernel>(op, run, true, part_bytes); };
+}
+
+/// y = x * scale + shift of one channel. The backward kernels work a mask out of it, so it stands here once: the same bits for both.
+__device__ inline void scale_and_shift(float weight, float bias, double mean, double variance, double epsilon, float& scale, float& shift) {
+  const double factor = static_cast<double>(weight) / std::sqrt(variance + epsilon);
+  scale = static_cast<float>(factor);
+  shift = static_cast<float>(static_cast<double>(bias) - mean * factor);
 }
 
 inline constexpr unsigned kNormVectors = 8, kNormLines = 32;  ///< threads of a block: vectors of channels, positions

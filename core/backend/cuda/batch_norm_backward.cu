@@ -55,9 +55,7 @@ struct Forward {
 
   __device__ void of(const Center& center, unsigned c, unsigned channels, float& scale, float& shift) const {
     const double variance = center.moments[1 + channels + c] * (1.0 / center.moments[0]);
-    const double factor = static_cast<double>(weight[c]) / std::sqrt(variance + center.epsilon);
-    scale = static_cast<float>(factor);
-    shift = static_cast<float>(static_cast<double>(bias[c]) - center.moments[1 + c] * factor);
+    scale_and_shift(weight[c], bias[c], center.moments[1 + c], variance, center.epsilon, scale, shift);
   }
 };
 
