@@ -49,25 +49,25 @@ void InstructionProgram::queue(const ProgramMemory& memory) {
   memory_ = &memory;
   device_.zero(fault_.data(), fault_.bytes(), device_.stream(Queue::kMain));
   if (profile_) profile_->mark(Profile::kNobody);
-  piece(entries_.prepare, [&] { input_.prepare(); });
+  run_piece(profile_, entries_.prepare, [&] { input_.prepare(); });
   if (profile_) profile_->set_work(entries_.prepare, {.bytes = input_.prepared_bytes()});
-  if (training_) piece(entries_.pack, [&] { pack(memory.weights); });
+  if (training_) run_piece(profile_, entries_.pack, [&] { pack(memory.weights); });
   for (const Segment& segment : program_.segments) {
     if (segment.kind == PhaseKind::reduce) {
-      piece(profile_ ? entries_.instructions[static_cast<std::size_t>(segment.first)] : 0, [&] { run_reduce(segment); });
+      run_piece(profile_, entries_.instructions[static_cast<std::size_t>(segment.first)], [&] { run_reduce(segment); });
       continue;
     }
     for (int i = segment.first; i < segment.last; ++i) {
       Bound& bound = instructions_[static_cast<std::size_t>(i)];
-      piece(profile_ ? entries_.instructions[static_cast<std::size_t>(i)] : 0, [&] {
+      run_piece(profile_, entries_.instructions[static_cast<std::size_t>(i)], [&] {
         if (bound.instruction->kind == PhaseKind::rows) run_rows(bound);
         if (bound.instruction->kind == PhaseKind::per_lane) run_lanes(bound);
         if (bound.instruction->kind == PhaseKind::once) run_once(bound);
       });
-      if (gradients_ && gradients_->ends(i)) piece(entries_.fold, [&] { gradients_->written(i, memory.gradients); });
+      if (gradients_ && gradients_->ends(i)) run_piece(profile_, entries_.fold, [&] { gradients_->written(i, memory.gradients); });
     }
   }
-  if (gradients_) piece(entries_.wait, [&] { gradients_->finish(); });
+  if (gradients_) run_piece(profile_, entries_.wait, [&] { gradients_->finish(); });
   memory_ = nullptr;
 }
 

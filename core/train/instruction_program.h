@@ -76,10 +76,6 @@ class InstructionProgram final : public Program {
   double* result_of(int statistic) const { return results_.as<double>() + offsets_[static_cast<std::size_t>(statistic)].result; }
   std::int64_t rows_before(int lane) const { return std::min<std::int64_t>(lane * plan_->lane_rows(), input_.position().samples); }
   std::int64_t rows_of(LaneSpan lanes) const { return rows_before(lanes.last) - rows_before(lanes.first); }
-  template <class Body>
-  void piece(int entry, const Body& work) {
-    profile_ ? profile_->piece(entry, work) : work();
-  }
 
   std::shared_ptr<const Plan> plan_;  // shared with the store and other programs of the plan
   const PlanProgram& program_;
@@ -114,7 +110,7 @@ class InstructionProgram final : public Program {
 
   Profile* profile_ = nullptr;
   struct Entries {
-    std::vector<int> instructions;
+    std::vector<int> instructions;  ///< by instruction; those of a reduce segment share one
     int prepare = 0, pack = 0, fold = 0, wait = 0;
   } entries_;
 };

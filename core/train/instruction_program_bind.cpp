@@ -45,6 +45,7 @@ InstructionProgram::InstructionProgram(const Parts& parts)
       pieces_(spans_of(RunMode::fast, share_.lanes, plan_->smallest_group_lanes())),
       units_(spans_of(mode_, share_.lanes, plan_->smallest_group_lanes())),
       input_(backend_, input_specs(*plan_->graph), capacity_rows_) {
+  entries_.instructions.assign(program_.instructions.size(), 0);
   bind_instructions();
   if (synchronizer_) {
     std::vector<const Kernel*> kernels;

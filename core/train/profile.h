@@ -76,4 +76,10 @@ class Profile {
   std::int64_t steps_ = 0;
 };
 
+/// `work`, as a piece of the profile where there is one.
+template <class Body>
+void run_piece(Profile* profile, int entry, const Body& work) {
+  profile ? profile->piece(entry, work) : work();
+}
+
 }  // namespace lockstep

@@ -141,7 +141,7 @@ void TrainingStep::queue_update() {
   const StreamView main = device_.stream(Queue::kMain);
   const float* gradients = parts_.store.device_gradients();
   StepBlock* step = program_->step_block();
-  piece(entries_.norm, [&] {
+  run_piece(profile_, entries_.norm, [&] {
     each_run(blocks_, [&](const Block* blocks, std::int64_t first, std::int64_t count) {
       const void* reads[] = {gradients, blocks};
       void* writes[] = {squares_.as<double>() + first};
@@ -153,12 +153,12 @@ void TrainingStep::queue_update() {
   for (const int index : parts_.plan->loss_statistics) evidence.push_back(program_->statistic_memory(index));
   evidence.push_back(program_->fault());
   void* decisions[] = {step, outcome_.data(), scales_.data()};
-  piece(entries_.decide, [&] { decide_kernel_->run({.reads = evidence, .writes = decisions, .rows = blocks_.count, .step = step, .stream = main}); });
+  run_piece(profile_, entries_.decide, [&] { decide_kernel_->run({.reads = evidence, .writes = decisions, .rows = blocks_.count, .step = step, .stream = main}); });
 
   const bool by_tensor = parts_.clipping && parts_.clipping->scope() == Clipping::Scope::tensor;
   std::vector<void*> writes = {parts_.store.device_parameters()};
   for (float* slot : parts_.store.device_slots()) writes.push_back(slot);
-  piece(entries_.update, [&] {
+  run_piece(profile_, entries_.update, [&] {
     for (std::size_t g = 0; g < updated_.size(); ++g)
       each_run(updated_[g], [&](const Block* blocks, std::int64_t, std::int64_t count) {
         const void* reads[] = {gradients, blocks, by_tensor ? scales_.data() : nullptr};

@@ -72,10 +72,6 @@ class TrainingStep {
   Blocks on_device(const std::vector<Block>& blocks) const;
   void queue_update();
   template <class Body>
-  void piece(int entry, const Body& work) {
-    profile_ ? profile_->piece(entry, work) : work();
-  }
-  template <class Body>
   void each_run(const Blocks& blocks, const Body& body) const;
 
   Parts parts_;
