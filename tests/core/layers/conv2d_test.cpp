@@ -98,6 +98,18 @@ TEST(Conv2dTest, PassesTheChecksOfEveryLayer) {
   grouped.rows = 5;
   grouped.lanes = 4;
   grouped.check_all();
+  // From pixel to pixel: the one whose input gradient may be added to what is there.
+  LayerCase by_pixel(make_layer({5, 4, 6, 8, 1, 1, 1, 1, 1, 0, true, true}), {{Shape{5, 4, 6}, Dtype::f32}});
+  by_pixel.rows = 5;
+  by_pixel.lanes = 2;
+  by_pixel.check_all();
+}
+
+TEST(Conv2dTest, AnInputGradientIsAddedInBf16Too) {
+  LayerCase by_pixel(make_layer({5, 4, 6, 8, 1, 1, 1, 1, 1, 0, true, true}), {{Shape{5, 4, 6}, Dtype::bf16}});
+  by_pixel.rows = 5;
+  by_pixel.lanes = 2;
+  by_pixel.check_write_modes();
 }
 
 std::vector<double> ramp(std::size_t n, std::size_t shift) {
